@@ -1,0 +1,55 @@
+"""chemoscape: from an X-ray spectromicroscopy stack to composition, phase and stress maps.
+
+    import chemoscape as cs
+
+Every name below is imported when first used, so that importing the package, or asking the command line for help,
+costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "open_stack": "chemoscape.formats",
+    "save_stack": "chemoscape.formats",
+    "Region": "chemoscape.stack",
+    "measure_drift": "chemoscape.preprocess.drift",
+    "align": "chemoscape.preprocess.drift",
+    "crop_common": "chemoscape.preprocess.drift",
+    "optical_density": "chemoscape.preprocess.absorbance",
+    "Library": "chemoscape.standards.library",
+    "open_library": "chemoscape.standards.library",
+    "deconvolve": "chemoscape.decompose.direct",
+    "linear_combination_fit": "chemoscape.decompose.lcf",
+    "match": "chemoscape.decompose.lcf",
+    "library_from_clusters": "chemoscape.decompose.lcf",
+    "principal_components": "chemoscape.decompose.components",
+    "cluster": "chemoscape.decompose.clusters",
+    "merge_clusters": "chemoscape.decompose.clusters",
+    "composition": "chemoscape.chemistry",
+    "Material": "chemoscape.mechanics.material",
+    "Springs": "chemoscape.mechanics.elasticity",
+    "stress": "chemoscape.mechanics.fields",
+    "simulate": "chemoscape.simulate",
+    "run": "chemoscape.workflow",
+    "open_results": "chemoscape.results",
+}
+
+__all__ = ["__version__", *sorted(_PUBLIC)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(_PUBLIC[name])
+    value = module if _PUBLIC[name] == f"chemoscape.{name}" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,276 @@
+"""What a Stack is: build it, check it, describe it, and select regions of it.
+
+A Stack is an `xarray.DataArray` with dims ``("energy", "y", "x")`` and float32 values. ``energy`` is in eV and strictly
+ascending, ``y`` and ``x`` are pixel centres in µm, both ascending. ``attrs["quantity"]`` says what the values are.
+Only `build` writes that layout; every public function checks it at its door with `check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import shapely
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from chemoscape.errors import RegionError, StackError
+
+Quantity = Literal["counts", "transmission", "optical_density"]
+DIMS = ("energy", "y", "x")
+
+#: Above this an array called "counts" is believed: optical densities of a measurable sample stay below 5.
+LOWEST_CREDIBLE_COUNT = 10.0
+
+
+def build(
+    data: ArrayLike,
+    energy: ArrayLike,
+    y: ArrayLike,
+    x: ArrayLike,
+    *,
+    quantity: Quantity,
+    per_energy: Mapping[str, ArrayLike] | None = None,
+    attrs: Mapping[str, str | int | float] | None = None,
+) -> xr.DataArray:
+    """Make a Stack, putting energies and both image axes in ascending order.
+
+    Parameters
+    ----------
+    data : array_like, shape (n_energy, n_y, n_x)
+        Raw values; stored as float32, NaN where nothing was measured.
+    energy : array_like, shape (n_energy,)
+        True photon energies in eV; sorted here together with the frames.
+    y, x : array_like
+        Pixel centres in µm; a descending axis is flipped together with the image.
+    quantity : {"counts", "transmission", "optical_density"}
+        What the values are.
+    per_energy : mapping of name to array_like, shape (n_energy,), optional
+        Coordinates along energy, such as ``ring_current`` (mA), ``dwell`` (ms) or ``time``.
+    attrs : mapping, optional
+        Flat facts of the measurement: ``dwell_ms``, ``counter_divider``, ``source``, ``format``, …
+
+    Returns
+    -------
+    xarray.DataArray
+        The Stack.
+
+    Raises
+    ------
+    StackError
+        Shapes disagree, an axis is not finite, or two frames share an energy.
+
+    Examples
+    --------
+    >>> stack = build(np.ones((2, 1, 3)), [511.0, 510.0], [0.0], [2.0, 1.0, 0.0], quantity="counts")
+    >>> stack.energy.values.tolist(), stack.x.values.tolist()
+    ([510.0, 511.0], [0.0, 1.0, 2.0])
+    """
+    values = np.asarray(data, dtype=np.float32)
+    axes = {
+        "energy": np.atleast_1d(np.asarray(energy, dtype=np.float64)),
+        "y": np.atleast_1d(np.asarray(y, dtype=np.float64)),
+        "x": np.atleast_1d(np.asarray(x, dtype=np.float64)),
+    }
+    if values.ndim != 3 or values.shape != tuple(axis.size for axis in axes.values()):
+        expected = " × ".join(f"{axis.size} {name}" for name, axis in axes.items())
+        raise StackError(
+            f"the data have shape {values.shape} but the axes say {expected}",
+            remedy="give data as (energy, y, x) with one axis value per frame, row and column",
+        )
+    for name, axis in axes.items():
+        if not np.isfinite(axis).all():
+            raise StackError(
+                f"the {name} axis holds a value that is not finite",
+                remedy="correct the file's axis",
+            )
+
+    order = np.argsort(axes["energy"], kind="stable")
+    repeated = np.flatnonzero(np.diff(axes["energy"][order]) <= 0)
+    if repeated.size:
+        value = axes["energy"][order][repeated[0]]
+        raise StackError(
+            f"two frames have the same energy, {value:.3f} eV",
+            remedy="drop one of them with [input] drop_energies",
+        )
+    flips = {name: _ascending(name, axes[name]) for name in ("y", "x")}
+    if not np.array_equal(order, np.arange(order.size)):
+        values = values[order]
+    values = np.ascontiguousarray(values[:, flips["y"], flips["x"]])
+
+    coords: dict[str, Any] = {
+        "energy": ("energy", axes["energy"][order], {"units": "eV", "long_name": "photon energy"}),
+        "y": ("y", axes["y"][flips["y"]], {"units": "µm"}),
+        "x": ("x", axes["x"][flips["x"]], {"units": "µm"}),
+    }
+    for name, along in (per_energy or {}).items():
+        coords[name] = ("energy", np.asarray(along)[order])
+    units = {"counts": "counts", "transmission": "1", "optical_density": "1"}[quantity]
+    return xr.DataArray(
+        values,
+        dims=DIMS,
+        coords=coords,
+        name=quantity,
+        attrs={"quantity": quantity, "units": units, **(attrs or {})},
+    )
+
+
+def _ascending(name: str, axis: np.ndarray) -> slice:
+    """Slice that puts a strictly monotonic axis in ascending order."""
+    step = np.diff(axis)
+    if (step > 0).all():
+        return slice(None)
+    if (step < 0).all():
+        return slice(None, None, -1)
+    raise StackError(
+        f"the {name} axis neither rises nor falls steadily", remedy="correct the file's axis"
+    )
+
+
+def check(stack: xr.DataArray, *quantities: Quantity) -> xr.DataArray:
+    """Return `stack` unchanged if it is a Stack of one of `quantities` (of any, when none is named).
+
+    Raises
+    ------
+    StackError
+        Wrong dims or quantity, axes not ascending, or "counts" that look like optical densities.
+    """
+    allowed = quantities or get_args(Quantity)
+    if not isinstance(stack, xr.DataArray) or stack.dims != DIMS:
+        found = getattr(stack, "dims", type(stack).__name__)
+        raise StackError(
+            f"expected a stack with dims {DIMS}, got {found}", remedy="open it with cs.open_stack"
+        )
+    quantity = stack.attrs.get("quantity")
+    if quantity not in allowed:
+        raise StackError(
+            f"this step needs {' or '.join(allowed)}, the stack holds {quantity or 'an unnamed quantity'}",
+            where=str(stack.attrs.get("source", "")),
+            remedy="give it the right quantity with cs.open_stack or chemoscape.stack.build",
+        )
+    for name in DIMS:
+        if (np.diff(stack[name].values) <= 0).any():
+            raise StackError(
+                f"the {name} axis is not ascending",
+                remedy="make the stack with chemoscape.stack.build",
+            )
+    if quantity == "counts":
+        _refuse_optical_density(stack)
+    return stack
+
+
+def _refuse_optical_density(stack: xr.DataArray) -> None:
+    """Counts of a usable image reach tens; an array that never does is an optical density or a transmission."""
+    highest = float(stack.max())  # NaN compares false: an all-NaN stack fails here too
+    if not highest >= LOWEST_CREDIBLE_COUNT:
+        raise StackError(
+            f"the stack is called counts but its largest value is {highest:.3g}, as in an optical density or a "
+            "transmission",
+            where=str(stack.attrs.get("source", "")),
+            remedy='say what it is with [input] quantity = "optical_density" (or "transmission")',
+        )
+
+
+def pixel_size(image: xr.DataArray | xr.Dataset) -> tuple[float, float]:
+    """Mean pixel size ``(dy, dx)`` in µm; an axis with one pixel borrows the other's, both single give 1 µm."""
+    sizes = [
+        float(np.diff(image[name].values).mean()) if image.sizes[name] > 1 else np.nan
+        for name in ("y", "x")
+    ]
+    known = [size for size in sizes if np.isfinite(size)] or [1.0]
+    return tuple(size if np.isfinite(size) else known[0] for size in sizes)  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class Region:
+    """Part of an image, in µm: a rectangle or a polygon.
+
+    Parameters
+    ----------
+    x, y : pair of float, optional
+        Lower and upper bound of a rectangle; both or neither.
+    polygon : sequence of (x, y), optional
+        Corners of a polygon, at least three.
+
+    Examples
+    --------
+    >>> Region(x=(0, 2), y=(0, 1)).describe()
+    'x 0 to 2, y 0 to 1 µm'
+    """
+
+    x: tuple[float, float] | None = None
+    y: tuple[float, float] | None = None
+    polygon: tuple[tuple[float, float], ...] | None = None
+
+    def __post_init__(self) -> None:
+        rectangle = self.x is not None and self.y is not None
+        if rectangle == (self.polygon is not None) or (self.x is None) != (self.y is None):
+            raise RegionError(
+                "a region is a rectangle or a polygon",
+                remedy="give x = [a, b] and y = [a, b], or polygon = [[x, y], …]",
+            )
+        if self.polygon is not None and len(self.polygon) < 3:
+            raise RegionError(
+                "a polygon needs three corners or more", remedy="add corners to the region"
+            )
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Sequence[Any]]) -> Region:
+        """Make a region from the recipe's form, ``{x = [a, b], y = [a, b]}`` or ``{polygon = [[x, y], …]}``."""
+        unknown = set(mapping) - {"x", "y", "polygon"}
+        if unknown:
+            raise RegionError(
+                f"a region has no key {sorted(unknown)[0]!r}", remedy="use x and y, or polygon"
+            )
+        corners = mapping.get("polygon")
+        return cls(
+            x=_interval("x", mapping["x"]) if "x" in mapping else None,
+            y=_interval("y", mapping["y"]) if "y" in mapping else None,
+            polygon=tuple((float(a), float(b)) for a, b in corners)
+            if corners is not None
+            else None,
+        )
+
+    def describe(self) -> str:
+        """One line with units."""
+        if self.polygon is not None:
+            return f"polygon of {len(self.polygon)} corners (µm)"
+        (x0, x1), (y0, y1) = self.x, self.y  # type: ignore[misc]
+        return f"x {x0:g} to {x1:g}, y {y0:g} to {y1:g} µm"
+
+    def mask(self, image: xr.DataArray | xr.Dataset) -> xr.DataArray:
+        """Boolean map ``(y, x)`` of the pixels whose centres lie inside.
+
+        Raises
+        ------
+        RegionError
+            No pixel centre of the image lies inside.
+        """
+        x, y = image["x"].values, image["y"].values
+        if self.polygon is not None:
+            inside = shapely.intersects_xy(shapely.Polygon(self.polygon), *np.meshgrid(x, y))
+        else:
+            (x0, x1), (y0, y1) = self.x, self.y  # type: ignore[misc]
+            inside = ((y >= y0) & (y <= y1))[:, None] & ((x >= x0) & (x <= x1))[None, :]
+        if not inside.any():
+            raise RegionError(
+                f"the region ({self.describe()}) holds no pixel of the image, which spans x {x[0]:g} to {x[-1]:g}, "
+                f"y {y[0]:g} to {y[-1]:g} µm",
+                remedy="give the region in the image's own µm",
+            )
+        return xr.DataArray(
+            inside, dims=("y", "x"), coords={"y": image["y"], "x": image["x"]}, name="region"
+        )
+
+
+def _interval(name: str, bounds: Sequence[Any]) -> tuple[float, float]:
+    """Two bounds in ascending order."""
+    if len(bounds) != 2:
+        raise RegionError(
+            f"{name} needs two bounds, got {len(bounds)}",
+            remedy=f"write {name} = [lowest, highest]",
+        )
+    low, high = sorted((float(bounds[0]), float(bounds[1])))
+    return low, high

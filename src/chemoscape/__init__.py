@@ -2,8 +2,8 @@
 
     import chemoscape as cs
 
-Every name below is imported when first used, so that importing the package, or asking the command line for help,
-costs nothing.
+Every name below is imported when first used, so that importing the package, or asking the command
+line for help, costs nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Where work is cut into bands of pixels, and how kernels are compiled.
 
-Kernels take and return plain ndarrays and run without the GIL, so that a pool of threads can work on disjoint bands of
-one array. They never start threads of their own: two threads inside numba's workqueue layer abort the process.
+Kernels take and return plain ndarrays and run without the GIL, so that a pool of threads can work
+on disjoint bands of one array. They never start threads of their own: two threads inside numba's
+workqueue layer abort the process.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def kernel(function: Function) -> Function:
-    """Compile with numba, without the GIL, cached on disk; without a cache where no folder is writable."""
+    """Compile with numba, without the GIL, cached on disk; without a cache where no folder is
+    writable.
+    """
     try:
         return numba.njit(nogil=True, cache=True)(function)
     except RuntimeError as error:  # numba: "cannot cache function …: no locator available"
@@ -51,10 +54,11 @@ def bands(n_rows: int, rows_per_band: int) -> list[slice]:
 
 
 def for_each_band(work: Callable[[slice], None], n_rows: int, *, rows_per_band: int = 4096) -> None:
-    """Call ``work(band)`` for every band of rows, in threads, with BLAS held to one thread inside each.
+    """Call ``work(band)`` for every band of rows, in threads, with BLAS held to one thread inside
+    each.
 
-    `work` writes its result into arrays it closes over; bands are disjoint, so no lock is needed. The first error
-    stops the run and is raised here.
+    `work` writes its result into arrays it closes over; bands are disjoint, so no lock is needed.
+    The first error stops the run and is raised here.
     """
     parts = bands(n_rows, rows_per_band)
     with (
@@ -66,5 +70,7 @@ def for_each_band(work: Callable[[slice], None], n_rows: int, *, rows_per_band: 
 
 
 def as_pixels(cube: np.ndarray) -> np.ndarray:
-    """``(energy, y, x)`` to contiguous ``(pixel, energy)``, the order in which kernels read fastest."""
+    """``(energy, y, x)`` to contiguous ``(pixel, energy)``, the order in which kernels read
+    fastest.
+    """
     return np.ascontiguousarray(cube.reshape(cube.shape[0], -1).T)

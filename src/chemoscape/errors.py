@@ -1,8 +1,8 @@
 """One family of errors: what was wrong, where, and what to do.
 
-Every error a user can cause derives from `ChemoscapeError`; the command line prints its one sentence and
-exits with status 2. Anything else that escapes is a defect of the program. All of them survive pickling,
-because worker processes send them home.
+Every error a user can cause derives from `ChemoscapeError`; the command line prints its one
+sentence and exits with status 2. Anything else that escapes is a defect of the program. All of them
+survive pickling, because worker processes send them home.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class ChemoscapeError(Exception):
 
     Examples
     --------
-    >>> print(ChemoscapeError("the image has 3 rows, the header says 125", "a_000.xim", "copy it again"))
-    a_000.xim: the image has 3 rows, the header says 125; copy it again.
+    >>> print(ChemoscapeError("3 rows where the header says 125", "a_000.xim", "copy it again"))
+    a_000.xim: 3 rows where the header says 125; copy it again.
     """
 
     def __init__(self, what: str, where: str = "", remedy: str = "") -> None:
@@ -72,4 +72,6 @@ class ResultsError(ChemoscapeError):
 
 
 class ChemoscapeWarning(UserWarning):
-    """An answer was computed that should not be trusted without a look; `run` lists these in the summary."""
+    """An answer was computed that should not be trusted without a look; `run` lists these in the
+    summary.
+    """

@@ -1,8 +1,9 @@
 """What a Stack is: build it, check it, describe it, and select regions of it.
 
-A Stack is an `xarray.DataArray` with dims ``("energy", "y", "x")`` and float32 values. ``energy`` is in eV and strictly
-ascending, ``y`` and ``x`` are pixel centres in µm, both ascending. ``attrs["quantity"]`` says what the values are.
-Only `build` writes that layout; every public function checks it at its door with `check`.
+A Stack is an `xarray.DataArray` with dims ``("energy", "y", "x")`` and float32 values. ``energy``
+is in eV and strictly ascending, ``y`` and ``x`` are pixel centres in µm, both ascending.
+``attrs["quantity"]`` says what the values are. Only `build` writes that layout; every public
+function checks it at its door with `check`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from chemoscape.errors import RegionError, StackError
 Quantity = Literal["counts", "transmission", "optical_density"]
 DIMS = ("energy", "y", "x")
 
-#: Above this an array called "counts" is believed: optical densities of a measurable sample stay below 5.
+#: Above this an array called "counts" is believed: optical densities of a measurable sample stay
+#: below 5.
 LOWEST_CREDIBLE_COUNT = 10.0
 
 
@@ -130,7 +132,8 @@ def _ascending(name: str, axis: np.ndarray) -> slice:
 
 
 def check(stack: xr.DataArray, *quantities: Quantity) -> xr.DataArray:
-    """Return `stack` unchanged if it is a Stack of one of `quantities` (of any, when none is named).
+    """Return `stack` unchanged if it is a Stack of one of `quantities` (of any, when none is
+    named).
 
     Raises
     ------
@@ -146,7 +149,7 @@ def check(stack: xr.DataArray, *quantities: Quantity) -> xr.DataArray:
     quantity = stack.attrs.get("quantity")
     if quantity not in allowed:
         raise StackError(
-            f"this step needs {' or '.join(allowed)}, the stack holds {quantity or 'an unnamed quantity'}",
+            f"this step needs {' or '.join(allowed)}, the stack holds {quantity or 'no quantity'}",
             where=str(stack.attrs.get("source", "")),
             remedy="give it the right quantity with cs.open_stack or chemoscape.stack.build",
         )
@@ -162,19 +165,23 @@ def check(stack: xr.DataArray, *quantities: Quantity) -> xr.DataArray:
 
 
 def _refuse_optical_density(stack: xr.DataArray) -> None:
-    """Counts of a usable image reach tens; an array that never does is an optical density or a transmission."""
+    """Counts of a usable image reach tens; an array that never does is an optical density or a
+    transmission.
+    """
     highest = float(stack.max())  # NaN compares false: an all-NaN stack fails here too
     if not highest >= LOWEST_CREDIBLE_COUNT:
         raise StackError(
-            f"the stack is called counts but its largest value is {highest:.3g}, as in an optical density or a "
-            "transmission",
+            f"the stack is called counts but its largest value is {highest:.3g}, "
+            "as in an optical density or a transmission",
             where=str(stack.attrs.get("source", "")),
             remedy='say what it is with [input] quantity = "optical_density" (or "transmission")',
         )
 
 
 def pixel_size(image: xr.DataArray | xr.Dataset) -> tuple[float, float]:
-    """Mean pixel size ``(dy, dx)`` in µm; an axis with one pixel borrows the other's, both single give 1 µm."""
+    """Mean pixel size ``(dy, dx)`` in µm; an axis with one pixel borrows the other's, both single
+    give 1 µm.
+    """
     sizes = [
         float(np.diff(image[name].values).mean()) if image.sizes[name] > 1 else np.nan
         for name in ("y", "x")
@@ -218,7 +225,9 @@ class Region:
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Sequence[Any]]) -> Region:
-        """Make a region from the recipe's form, ``{x = [a, b], y = [a, b]}`` or ``{polygon = [[x, y], …]}``."""
+        """Make a region from the recipe's form, ``{x = [a, b], y = [a, b]}`` or ``{polygon = [[x,
+        y], …]}``.
+        """
         unknown = set(mapping) - {"x", "y", "polygon"}
         if unknown:
             raise RegionError(
@@ -256,8 +265,8 @@ class Region:
             inside = ((y >= y0) & (y <= y1))[:, None] & ((x >= x0) & (x <= x1))[None, :]
         if not inside.any():
             raise RegionError(
-                f"the region ({self.describe()}) holds no pixel of the image, which spans x {x[0]:g} to {x[-1]:g}, "
-                f"y {y[0]:g} to {y[-1]:g} µm",
+                f"the region ({self.describe()}) holds no pixel of the image, which spans "
+                f"x {x[0]:g} to {x[-1]:g}, y {y[0]:g} to {y[-1]:g} µm",
                 remedy="give the region in the image's own µm",
             )
         return xr.DataArray(

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import numba
@@ -32,11 +34,26 @@ def kernel(function: Function) -> Function:
         return numba.njit(nogil=True)(function)
 
 
+_most_workers: ContextVar[int] = ContextVar("most_workers", default=0)
+
+
+@contextmanager
+def workers(most: int) -> Iterator[None]:
+    """Use at most this many threads inside the block; 0 sets no limit."""
+    token = _most_workers.set(most)
+    try:
+        yield
+    finally:
+        _most_workers.reset(token)
+
+
 def n_workers() -> int:
-    """Number of processors this process may use."""
+    """Number of threads to use: the processors of this process, or fewer inside `workers`."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        available = len(os.sched_getaffinity(0))
+    else:
+        available = os.cpu_count() or 1
+    return min(available, _most_workers.get() or available)
 
 
 def bands(n_rows: int, rows_per_band: int) -> list[slice]:

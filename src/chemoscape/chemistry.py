@@ -1,0 +1,283 @@
+"""From weights to composition, with its uncertainty (Equations 5 and 6 of the paper)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+from scipy.ndimage import correlate1d, distance_transform_edt, gaussian_filter, gaussian_filter1d
+
+from chemoscape.decompose.direct import weight_covariance
+from chemoscape.errors import LibraryError
+from chemoscape.standards.library import Library
+from chemoscape.standards.mixing import (
+    Mixture,
+    amounts,
+    literal_composition,
+    mean_composition,
+)
+
+#: A pixel has a composition where its thickness exceeds its own error and a share of the thick
+#: parts.
+THICKNESS_SDS = 5.0
+THICKNESS_SHARE = 0.10
+NM_PER_CM = 1e7
+
+
+def composition(
+    maps: xr.Dataset,
+    library: Library,
+    *,
+    smooth_px: float = 1.0,
+    refine: int = 1,
+    normalise: Literal["molar", "none"] = "molar",
+    mask: xr.DataArray | None = None,
+) -> xr.Dataset:
+    """Composition, thickness and their mask, from the weights of the standards.
+
+    The weights are smoothed by a Gaussian (Equation 5, with its normalisation 1/(2πσ²)),
+    interpolated bilinearly onto a finer grid, and averaged over formula units (Equation 6):
+    ``x = Σ n_i x_i / Σ n_i``, ``n_i = t_i / M_i``.
+
+    Errors are kept apart by kind:
+
+    - counting: the weights' covariance through the derivative of Equation 6, per pixel;
+    - systematic: the energy shift's error and the standards' own compositions, common to all
+    pixels.
+
+    Parameters
+    ----------
+    maps : Dataset of `deconvolve`
+    library : Library
+        The standards that `maps` was made with.
+    smooth_px : float
+        σ of the Gaussian in pixels; 0 leaves the pixels independent.
+    refine : int
+        Bilinear interpolation onto a grid this many times finer.
+    normalise : {"molar", "none"}
+        "none" is the paper's literal sum, right where weights sum to one.
+    mask : DataArray (y, x) of bool, optional
+        Where a composition is wanted, on the maps' own grid; default: thickness above 5 of its sd
+        and above 10 % of its 95th percentile.
+
+    Returns
+    -------
+    Dataset
+        ``composition``, ``composition_sd_counting``, ``composition_sd_systematic``,
+        ``composition_sd_total`` (NaN outside the mask), ``thickness`` ("nm", or "1": relative),
+        ``thickness_sd``, ``mask``; all (y, x). Attributes: ``variable``, ``mean_pixel``,
+        ``mean_mass_weighted``, ``mean_sd`` (its total uncertainty), ``masked_share``,
+        ``noise_length_px`` (σ of the smoothing on this grid), ``normalise``.
+
+    Raises
+    ------
+    LibraryError
+        `library` is not the one that `maps` was made with.
+    """
+    if list(maps.standard.values) != list(library.names):
+        raise LibraryError(
+            f"the maps hold {', '.join(map(str, maps.standard.values))}, the library "
+            f"{', '.join(library.names)}",
+            remedy="give the library that was passed to deconvolve",
+        )
+    weights = np.nan_to_num(maps["weight"].values)  # a pixel that could not be fitted holds no mass
+    covariance = np.nan_to_num(weight_covariance(maps))
+    per_eV = np.nan_to_num(maps["weight_per_eV"].values)
+    to_thickness = _thickness_per_weight(library)
+    if mask is None:
+        mask = xr.DataArray(
+            _is_thick(_total(weights, to_thickness), _total_sd(covariance, to_thickness)),
+            dims=("y", "x"),
+            coords={"y": maps.y, "x": maps.x},
+        )
+    # Weights outside the sample are noise: left in, the filter would carry them over its rim.
+    inside = mask.values
+    weights, covariance, per_eV = weights * inside, covariance * inside, per_eV * inside
+    if smooth_px > 0:
+        weights, per_eV = _smooth(weights, smooth_px), _smooth(per_eV, smooth_px)
+        covariance = _smooth_variance(covariance, smooth_px)
+
+    mixture = _mix(weights, library, normalise)
+    counting = np.sqrt(mixture.variance(covariance))
+    systematic = _systematic_sd(mixture, weights, per_eV, library, maps.attrs["energy_shift_sd_eV"])
+    thickness_sd = _total_sd(covariance, to_thickness)
+
+    fine = _Finer(maps, refine)
+    out = xr.Dataset(coords={"y": fine.y, "x": fine.x})
+    kept = fine.nearest(mask.values)
+    fine_weights = fine.linear(weights)
+    value = np.where(kept, _mix(fine_weights, library, normalise).value, np.nan)
+    counting, systematic = (
+        np.where(kept, fine.errors(sd), np.nan) for sd in (counting, systematic)
+    )
+    label = library.variable
+    units = "nm" if library.mass_scale else "1"
+    thickness_name = "thickness" if library.mass_scale else "relative thickness"
+    for name, values, attrs in (
+        ("composition", value, {"long_name": label, "units": "1"}),
+        (
+            "composition_sd_counting",
+            counting,
+            {"long_name": f"{label}: sd, counting", "units": "1"},
+        ),
+        (
+            "composition_sd_systematic",
+            systematic,
+            {"long_name": f"{label}: sd, systematic", "units": "1"},
+        ),
+        (
+            "composition_sd_total",
+            np.hypot(counting, systematic),
+            {"long_name": f"{label}: sd, total", "units": "1"},
+        ),
+        (
+            "thickness",
+            _total(fine_weights, to_thickness),
+            {"long_name": thickness_name, "units": units},
+        ),
+        (
+            "thickness_sd",
+            fine.errors(thickness_sd),
+            {"long_name": f"{thickness_name}: sd", "units": units},
+        ),
+        ("mask", kept, {"long_name": "sample"}),
+    ):
+        out[name] = (("y", "x"), values, attrs)
+    out.attrs = {
+        "variable": label,
+        "library": library.id,
+        "normalise": normalise,
+        "smooth_px": float(smooth_px),
+        "refine": int(refine),
+        "noise_length_px": float(smooth_px * refine),
+        **_means(out),
+    }
+    return out
+
+
+def _means(comp: xr.Dataset) -> dict[str, float]:
+    """Means per pixel and per mass, the uncertainty of the mean, and the share of the image left
+    out.
+    """
+    kept = comp["mask"].values
+    if not kept.any():
+        return {
+            "mean_pixel": np.nan,
+            "mean_mass_weighted": np.nan,
+            "mean_sd": np.nan,
+            "masked_share": 1.0,
+        }
+    x = comp["composition"].values[kept]
+    mass = comp["thickness"].values[kept]
+    # Counting noise averages out over thousands of pixels; what is common to all of them does not.
+    common = comp["composition_sd_systematic"].values[kept]
+    return {
+        "mean_pixel": float(x.mean()),
+        "mean_mass_weighted": float((x * mass).sum() / mass.sum()),
+        "mean_sd": float((common * mass).sum() / mass.sum()),
+        "masked_share": float(1 - kept.mean()),
+    }
+
+
+def _mix(weights: np.ndarray, library: Library, normalise: str) -> Mixture:
+    """Equation 6, normalised or as printed."""
+    if normalise == "none":
+        return literal_composition(weights, library.values)
+    return mean_composition(weights, library.values, library.molar_mass)
+
+
+def _systematic_sd(
+    mixture: Mixture, weights: np.ndarray, per_eV: np.ndarray, library: Library, shift_sd: float
+) -> np.ndarray:
+    """``|dx/dE|·sd_E`` and the standards' own composition errors, in quadrature."""
+    per_shift = (mixture.gradient * per_eV).sum(axis=0)
+    n = amounts(weights, library.molar_mass)
+    with np.errstate(invalid="ignore"):
+        share = n / n.sum(axis=0)
+    value_sd = np.nan_to_num([standard.value_sd for standard in library.standards])
+    own = np.tensordot(value_sd**2, share**2, axes=1)
+    return np.sqrt((per_shift * shift_sd) ** 2 + own)
+
+
+def _thickness_per_weight(library: Library) -> np.ndarray:
+    """nm per (g/cm²) of each standard, or 1 for relative weights."""
+    if not library.mass_scale:
+        return np.ones(len(library.names))
+    return NM_PER_CM / library.density
+
+
+def _total(weights: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """Thickness: sum of the weights, each with its factor."""
+    return np.tensordot(factor, weights, axes=1)
+
+
+def _total_sd(covariance: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """Standard deviation of the thickness."""
+    return np.sqrt(np.einsum("i,ij...,j->...", factor, covariance, factor).clip(min=0))
+
+
+def _is_thick(thickness: np.ndarray, sd: np.ndarray) -> np.ndarray:
+    """Where there is enough sample for a composition."""
+    return (thickness > THICKNESS_SDS * sd) & (
+        thickness > THICKNESS_SHARE * np.percentile(thickness, 95)
+    )
+
+
+def _smooth(images: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian filter of each (y, x) image, edges reflected as in the paper."""
+    return gaussian_filter(images, (0, sigma, sigma), mode="reflect")
+
+
+def _smooth_variance(covariance: np.ndarray, sigma: float) -> np.ndarray:
+    """Covariance after smoothing independent pixels: a convolution with the squared kernel."""
+    reach = int(4 * sigma + 0.5)
+    impulse = np.zeros(2 * reach + 1)
+    impulse[reach] = 1.0
+    squared = gaussian_filter1d(impulse, sigma, mode="constant") ** 2
+    out = correlate1d(covariance, squared, axis=-2, mode="reflect")
+    return correlate1d(out, squared, axis=-1, mode="reflect")
+
+
+class _Finer:
+    """A grid `refine` times finer between the outermost pixel centres, and ways to bring maps onto
+    it.
+    """
+
+    def __init__(self, maps: xr.Dataset, refine: int) -> None:
+        self.source = {"y": maps.y, "x": maps.x}
+        self.refine = refine
+        self.y, self.x = (self._axis(maps[name].values) for name in ("y", "x"))
+
+    def _axis(self, axis: np.ndarray) -> np.ndarray:
+        if self.refine == 1 or axis.size < 2:
+            return axis
+        return np.interp(
+            np.arange((axis.size - 1) * self.refine + 1) / self.refine, np.arange(axis.size), axis
+        )
+
+    def _interpolate(self, values: np.ndarray, method: Literal["linear", "nearest"]) -> np.ndarray:
+        if self.refine == 1:
+            return values
+        dims = ("y", "x") if values.ndim == 2 else ("layer", "y", "x")
+        image = xr.DataArray(values, dims=dims, coords=self.source)
+        return image.interp(y=self.y, x=self.x, method=method).transpose(*dims).values
+
+    def linear(self, values: np.ndarray) -> np.ndarray:
+        """Bilinear interpolation."""
+        return self._interpolate(values, "linear")
+
+    def nearest(self, values: np.ndarray) -> np.ndarray:
+        """The nearest pixel's value."""
+        return self._interpolate(values.astype(np.int8), "nearest").astype(bool)
+
+    def errors(self, values: np.ndarray) -> np.ndarray:
+        """Bilinear interpolation of a standard deviation (an upper bound: between pixels noise
+        averages).
+
+        Pixels without a value take the nearest one's, so that they do not spread.
+        """
+        bad = ~np.isfinite(values)
+        if bad.any() and not bad.all():
+            values = values[tuple(distance_transform_edt(bad, return_indices=True)[1])]
+        return self._interpolate(values, "linear")

@@ -1,0 +1,205 @@
+"""Groups of pixels with alike spectra: k-means on normalised scores, and the tree that joins them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+from scipy.cluster.hierarchy import linkage
+from sklearn.cluster import KMeans
+from sklearn.metrics import silhouette_score
+from threadpoolctl import threadpool_limits
+
+from chemoscape import stack as stacks
+from chemoscape.errors import ChemoscapeWarning, FitError
+
+#: Silhouettes are quadratic in pixels: this many, drawn at random, are enough to 0.02.
+SILHOUETTE_PIXELS = 2000
+MOST_CLUSTERS = 8
+
+
+def cluster(
+    od: xr.Dataset | xr.DataArray,
+    pcs: xr.Dataset,
+    *,
+    n_clusters: int | Literal["auto"] = "auto",
+    n_components: int | None = None,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Group the sample's pixels by spectral shape, whatever their thickness.
+
+    k-means (k-means++, ten starts) on score vectors scaled to unit length: raw scores would group
+    by thickness. The spectrum of a cluster is the mean of its pixels' optical densities.
+
+    Parameters
+    ----------
+    od : Dataset of `optical_density`, or a Stack of optical densities
+    pcs : Dataset of `principal_components`
+    n_clusters : int or "auto"
+        "auto" takes the number from 2 to 8 with the best silhouette.
+    n_components : int, optional
+        Scores used; default the Marchenko-Pastur rank, at least 2.
+    seed : int
+
+    Returns
+    -------
+    Dataset
+        ``label(y, x)`` (-1 where not clustered, 0.. by falling size), ``spectrum`` and
+        ``spectrum_se`` (cluster, energy; mean optical density and its standard error), ``size``
+        (pixels), ``linkage(merge, 4)`` (scipy's, Ward, on the clusters' centres). Attributes:
+        ``silhouette`` (-1 to 1), ``n_components``, ``seed``.
+
+    Raises
+    ------
+    FitError
+        More clusters than pixels, or components, that exist.
+    """
+    density = od["optical_density"] if isinstance(od, xr.Dataset) else od
+    stacks.check(density, "optical_density")
+    found = min(max(int(pcs.attrs["rank_mp"]), 2), pcs.sizes["pc"])
+    used = found if n_components is None else n_components
+    if not 1 <= used <= pcs.sizes["pc"]:
+        raise FitError(
+            f"{used} components were asked for, {pcs.sizes['pc']} are there",
+            remedy="set [clusters] n_components to fewer",
+        )
+    inside = pcs["sample"].values.ravel()
+    scores = pcs["score"].values[:used].reshape(used, -1)[:, inside].T.astype(np.float64)
+    features = scores / np.linalg.norm(scores, axis=1, keepdims=True)
+    if n_clusters != "auto" and not 1 <= int(n_clusters) <= len(features):
+        raise FitError(
+            f"{n_clusters} clusters cannot be made of {len(features)} pixels",
+            remedy="set [clusters] n_clusters to a smaller number",
+        )
+    labels, silhouette = _k_means(features, n_clusters, seed)
+    return _describe(density, inside, labels, features, silhouette, used, seed)
+
+
+def merge_clusters(
+    od: xr.Dataset | xr.DataArray, groups: xr.Dataset, merge: Sequence[Sequence[int]]
+) -> xr.Dataset:
+    """Join clusters by hand: ``[[0, 3]]`` makes one of clusters 0 and 3; numbers then run by
+    falling size.
+
+    Raises
+    ------
+    FitError
+        A number is not a cluster, or appears twice.
+    """
+    density = od["optical_density"] if isinstance(od, xr.Dataset) else od
+    stacks.check(density, "optical_density")
+    known = set(groups.cluster.values.tolist())
+    named = [number for group in merge for number in group]
+    if len(set(named)) != len(named) or not set(named) <= known:
+        raise FitError(
+            f"cannot merge {[list(group) for group in merge]}: the clusters are 0 to {len(known) - 1}, each once",
+            remedy="correct [clusters] merge",
+        )
+    labels = groups["label"].values.ravel().copy()
+    for group in merge:
+        labels[np.isin(labels, list(group))] = min(group)
+    inside = labels >= 0
+    features = groups["feature"].values.reshape(groups.sizes["feature_axis"], -1)[:, inside].T
+    merged = np.unique(labels[inside], return_inverse=True)[1]
+    silhouette = _silhouette(features, merged, int(groups.attrs["seed"]))
+    return _describe(
+        density,
+        inside,
+        merged,
+        features,
+        silhouette,
+        int(groups.attrs["n_components"]),
+        int(groups.attrs["seed"]),
+    )
+
+
+def _k_means(features: np.ndarray, n_clusters: int | str, seed: int) -> tuple[np.ndarray, float]:
+    """Labels and silhouette for one number of clusters, or for the best of several."""
+    numbers = (
+        range(2, min(MOST_CLUSTERS, len(features) - 1) + 1)
+        if n_clusters == "auto"
+        else [int(n_clusters)]
+    )
+    best: tuple[np.ndarray, float] = (np.zeros(len(features), dtype=int), -np.inf)
+    with threadpool_limits(limits=1):
+        for number in numbers:
+            labels = KMeans(number, n_init=10, random_state=seed).fit(features).labels_
+            silhouette = _silhouette(features, labels, seed)
+            if silhouette > best[1]:
+                best = labels, silhouette
+    return best
+
+
+def _silhouette(features: np.ndarray, labels: np.ndarray, seed: int) -> float:
+    """Mean silhouette of a random sample of pixels; 0 for a single cluster."""
+    if len(np.unique(labels)) < 2 or len(labels) <= len(np.unique(labels)):
+        return 0.0
+    chosen = np.random.default_rng(seed).permutation(len(labels))[:SILHOUETTE_PIXELS]
+    if len(np.unique(labels[chosen])) < 2:
+        return 0.0
+    return float(silhouette_score(features[chosen], labels[chosen]))
+
+
+def _describe(
+    density: xr.DataArray,
+    inside: np.ndarray,
+    labels: np.ndarray,
+    features: np.ndarray,
+    silhouette: float,
+    n_components: int,
+    seed: int,
+) -> xr.Dataset:
+    """Order clusters by size and average their spectra."""
+    sizes = np.bincount(labels)
+    order = np.argsort(-sizes, kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    labels = rank[labels]
+    image = np.full(inside.size, -1, dtype=np.int16)
+    image[inside] = labels
+
+    flat = density.values.reshape(density.sizes["energy"], -1)[:, inside]
+    n = len(sizes)
+    spectrum, error, centres = [], [], []
+    for number in range(n):
+        members = flat[:, labels == number].astype(np.float64)
+        spectrum.append(members.mean(axis=1))
+        # Thickness varies within a cluster; the error of the mean's shape is that of thickness-free
+        # pixels.
+        thickness = members.mean(axis=0)
+        shape = members - np.outer(spectrum[-1], thickness / thickness.mean())
+        error.append(np.sqrt((shape**2).sum(axis=1)) / max(members.shape[1], 1))
+        centres.append(features[labels == number].mean(axis=0))
+    if sizes.min() < 10:
+        warnings.warn(
+            f"the smallest cluster has {sizes.min()} pixels: its spectrum is noisy, ask for fewer clusters",
+            ChemoscapeWarning,
+            stacklevel=3,
+        )
+    tree = linkage(np.array(centres), method="ward") if n > 1 else np.empty((0, 4))
+    feature = np.full((features.shape[1], inside.size), np.nan)
+    feature[:, inside] = features.T
+    return xr.Dataset(
+        {
+            "label": (("y", "x"), image.reshape(density.shape[1:]), {"long_name": "cluster"}),
+            "spectrum": (
+                ("cluster", "energy"),
+                np.array(spectrum),
+                {"long_name": "mean optical density"},
+            ),
+            "spectrum_se": (("cluster", "energy"), np.array(error)),
+            "size": ("cluster", sizes[order]),
+            "linkage": (("merge", "column"), tree),
+            "feature": (("feature_axis", "y", "x"), feature.reshape(-1, *density.shape[1:])),
+        },
+        coords={
+            "cluster": np.arange(n),
+            "energy": density.energy,
+            "y": density.y,
+            "x": density.x,
+        },
+        attrs={"silhouette": silhouette, "n_components": n_components, "seed": seed},
+    )

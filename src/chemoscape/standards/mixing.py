@@ -1,0 +1,78 @@
+"""Composition of a mixture of standards (Equation 6 of the paper), and how its error follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Composition of a mixture and its derivative with every weight.
+
+    ``value`` has the shape of one weight; ``gradient`` that of all weights.
+    """
+
+    value: np.ndarray
+    gradient: np.ndarray
+
+    def variance(self, covariance: np.ndarray) -> np.ndarray:
+        """First-order (delta method) variance from the covariance of the weights, (K, K, …)."""
+        return np.einsum("i...,ij...,j...->...", self.gradient, covariance, self.gradient)
+
+
+def amounts(weights: np.ndarray, molar_mass: np.ndarray) -> np.ndarray:
+    """Formula units per area, ``n_i = t_i / M_i``; the weights themselves where M is unknown.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (K, …)
+        Areal mass (g/cm²) of each standard, or relative weights.
+    molar_mass : ndarray, shape (K,)
+        g/mol; NaN anywhere means that the weights already count alike.
+    """
+    return weights * _per_weight(molar_mass).reshape(-1, *(1,) * (weights.ndim - 1))
+
+
+def mean_composition(weights: np.ndarray, values: np.ndarray, molar_mass: np.ndarray) -> Mixture:
+    """Composition of a mixture, counted in formula units.
+
+    ``x = Σ n_i x_i / Σ n_i`` with ``n_i = t_i / M_i``: Equation 6 of Santos et al. 2022 with its
+    weights normalised. ``∂x/∂t_i = (x_i - x) / (M_i Σ n)``.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (K, …)
+    values : ndarray, shape (K,)
+        Composition of each standard.
+    molar_mass : ndarray, shape (K,)
+        g/mol, or NaN.
+
+    Examples
+    --------
+    >>> half = mean_composition(np.array([1.0, 1.0]), np.array([0.1, 0.5]), np.full(2, np.nan))
+    >>> round(float(half.value), 12)
+    0.3
+    """
+    each = (-1, *(1,) * (weights.ndim - 1))
+    n = amounts(weights, molar_mass)
+    total = n.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        x = (n * values.reshape(each)).sum(axis=0) / total
+        gradient = (values.reshape(each) - x) * _per_weight(molar_mass).reshape(each) / total
+    return Mixture(x, gradient)
+
+
+def literal_composition(weights: np.ndarray, values: np.ndarray) -> Mixture:
+    """The paper's Equation 6 as printed, ``C = Σ φ_i x_i``: right where the weights sum to one."""
+    each = (-1, *(1,) * (weights.ndim - 1))
+    gradient = np.broadcast_to(values.reshape(each), weights.shape)
+    return Mixture((weights * gradient).sum(axis=0), gradient)
+
+
+def _per_weight(molar_mass: np.ndarray) -> np.ndarray:
+    """Formula units per unit of weight."""
+    if not np.isfinite(molar_mass).all():
+        return np.ones_like(molar_mass)
+    return 1 / molar_mass

@@ -6,15 +6,18 @@ The models below are the reference: a key that is not here is an error that name
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomlkit
+import xarray as xr
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from chemoscape.errors import RecipeError, RegionError
 from chemoscape.stack import Region
+from chemoscape.standards.library import open_library
 
 Pair = tuple[float, float]
 Positive = Annotated[float, Field(gt=0)]
@@ -196,7 +199,7 @@ class Stress(Section):
     def _has_a_material(self) -> Stress:
         if self.enabled and self.material is None:
             raise ValueError(
-                "stress needs a material: add [stress.material] with young_GPa, poisson, eigenstrain"
+                "stress needs a material: add [stress.material] with young_GPa and the others"
             )
         return self
 
@@ -327,6 +330,32 @@ def commented_toml(recipe: Recipe) -> str:
                 table.add(key, tomlkit.item(value).comment(inner.description or ""))
         document.add(name, table)
     return tomlkit.dumps(document)
+
+
+def starting_recipe(stack: xr.DataArray, path: Path, target: Path) -> str:
+    """A commented recipe for one stack, its path relative to where the recipe will lie.
+
+    What the file already says is filled in: an optical density needs no I0, and a shipped library
+    is named only where it covers the stack's energies.
+    """
+    energy = stack.energy.values
+    changes: dict[str, Any] = {
+        "input": Input(path=os.path.relpath(path.resolve(), target.resolve().parent)),
+        "absorbance": Absorbance(enabled=stack.attrs["quantity"] != "optical_density"),
+    }
+    shipped = Standards().library
+    notes = [
+        f"{path.name}: {energy.size} energies, {energy[0]:.2f} to {energy[-1]:.2f} eV, "
+        f"{stack.sizes['y']} × {stack.sizes['x']} pixels, {stack.attrs['quantity']}"
+    ]
+    if not open_library(shipped).covers(energy).all():
+        changes["standards"] = Standards(library="")
+        notes.append(
+            "No shipped library covers these energies: name a folder with a library.toml below, in "
+            "[standards]."
+        )
+    recipe = Recipe(**changes)
+    return "".join(f"# {note}\n" for note in notes) + commented_toml(recipe)
 
 
 def _commented_table(model: Section, values: dict[str, Any]) -> Any:

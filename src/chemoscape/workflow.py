@@ -1,7 +1,7 @@
 """The paper's Figure 2 as code: the only place that orders the steps.
 
-Each stage is one function from the products before it to its own; `run` puts them in order, collects
-warnings and times, and writes what the recipe asks for.
+Each stage is one function from the products before it to its own; `run` puts them in order,
+collects warnings and times, and writes what the recipe asks for.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from matplotlib.figure import Figure
 
 from chemoscape import blocks, results
 from chemoscape import stack as stacks
@@ -25,13 +26,16 @@ from chemoscape.decompose.clusters import cluster, merge_clusters
 from chemoscape.decompose.components import principal_components
 from chemoscape.decompose.direct import deconvolve
 from chemoscape.decompose.lcf import library_from_clusters, linear_combination_fit, match
-from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, RecipeError
+from chemoscape.errors import ChemoscapeWarning, RecipeError
 from chemoscape.formats import open_stack
 from chemoscape.mechanics.fields import StressField, stress
 from chemoscape.mechanics.material import Material
 from chemoscape.preprocess.absorbance import optical_density, sample_mask
 from chemoscape.preprocess.drift import Drift, align, crop_common, measure_drift
 from chemoscape.recipe import Recipe, RegionTable, make_recipe, read_recipe, to_toml
+from chemoscape.report import figures as draw
+from chemoscape.report.figures import figure_png
+from chemoscape.report.html import report_html
 from chemoscape.standards.library import Library, open_library
 
 #: Called with a step's name when it begins.
@@ -68,25 +72,94 @@ def run(
     ChemoscapeError
         Anything that the user can mend.
     """
+    if output is not None:
+        results.refuse_existing(output, overwrite=overwrite)  # before the work, not after
+    outcome = analyse(recipe, progress=progress)
+    if output is not None:
+        write(outcome, output, overwrite=overwrite, progress=progress)
+    return outcome.tree
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A recipe carried out: its products, the numbers, and the tree that holds both."""
+
+    recipe: Recipe
+    products: Products
+    summary: results.RunSummary
+    tree: xr.DataTree
+
+
+def analyse(
+    recipe: Recipe | str | Path | Mapping[str, Any],
+    *,
+    truth: Callable[[Products, results.RunSummary], dict[str, Any]] | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Carry out a recipe without writing anything.
+
+    `truth` compares a simulated stack's products with what it was made from; what it returns joins
+    the summary.
+    """
     recipe = _as_recipe(recipe)
     if not recipe.input.path:
         raise RecipeError("[input] path is missing", remedy="name the stack's file there")
-    if output is not None:
-        results.refuse_existing(output, overwrite=overwrite)  # before the work, not after
     log = _Log(progress)
     with log.listening(), blocks.workers(recipe.compute.threads):
         done = _carry_out(recipe, log)
         summary = _summarise(recipe, done, log)
+        if truth is not None:
+            log.say("comparison with the truth")
+            summary = summary.model_copy(update={"truth": truth(done, summary)})
         tree = results.results_tree(
             _nodes(recipe, done), summary=summary, recipe_toml=to_toml(recipe), seed=recipe.seed
         )
-    if output is not None:
-        _write(recipe, done, tree, summary, Path(output), overwrite, log)
-    return tree
+    return Outcome(recipe, done, summary, tree)
+
+
+def write(
+    outcome: Outcome,
+    output: str | Path,
+    *,
+    overwrite: bool = False,
+    figures: Mapping[str, Figure] | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Write results, figures and report into a folder, all of it or nothing.
+
+    `figures` are added to those that the run's own products give.
+    """
+    recipe, done = outcome.recipe, outcome.products
+    page, pictures = "", {}
+    if recipe.report.enabled:
+        if progress is not None:
+            progress("report")
+        drawn = {**_figures(done, recipe), **(figures or {})}
+        pictures = {name: figure_png(figure) for name, figure in drawn.items()}
+        page = report_html(
+            recipe.report.title or Path(recipe.input.path).name,
+            outcome.tree,
+            outcome.summary,
+            drawn,
+            standards=done.library.standards if done.library is not None else (),
+            notices=_notices(done),
+        )
+    if progress is not None:
+        progress("writing")
+    results.write_results(
+        output,
+        outcome.tree,
+        outcome.summary,
+        to_toml(recipe),
+        overwrite=overwrite,
+        report_html=page,
+        figures=pictures,
+        meshes={f"stress-{one.boundary}": one for one in done.fields},
+    )
 
 
 @dataclass
-class _Products:
+class Products:
     """What the stages have made so far; None where the recipe leaves a stage out."""
 
     stack: xr.DataArray
@@ -112,11 +185,15 @@ class _Log:
         self.seconds: dict[str, float] = {}
         self.warnings: list[str] = []
 
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Time one step."""
+    def say(self, name: str) -> None:
+        """Tell whoever watches which step begins."""
         if self.progress is not None:
             self.progress(name)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Announce and time one step."""
+        self.say(name)
         start = time.perf_counter()
         yield
         self.seconds[name] = round(time.perf_counter() - start, 3)
@@ -138,10 +215,10 @@ class _Log:
             yield
 
 
-def _carry_out(recipe: Recipe, log: _Log) -> _Products:
+def _carry_out(recipe: Recipe, log: _Log) -> Products:
     """All stages in the order of the paper's Figure 2."""
     with log.step("read"):
-        done = _Products(read(recipe))
+        done = Products(read(recipe))
     if recipe.drift.enabled and done.stack.sizes["energy"] > 1:
         with log.step("drift"):
             done.drift, done.stack, done.drift_applied = register(done.stack, recipe)
@@ -256,6 +333,11 @@ def group(od: xr.Dataset, recipe: Recipe) -> tuple[xr.Dataset, xr.Dataset]:
 
 def standards(recipe: Recipe) -> Library:
     """Open the library and select the standards that the recipe names."""
+    if not recipe.standards.library:
+        raise RecipeError(
+            "[standards] library names no library",
+            remedy="name a folder with a library.toml, or turn [standards] off",
+        )
     library = open_library(recipe.standards.library)
     wanted = recipe.standards.select
     return library.select(*wanted) if wanted and wanted != "matched" else library
@@ -303,7 +385,7 @@ def clustered_route(
     return own, maps
 
 
-def compositions(done: _Products, recipe: Recipe) -> dict[str, xr.Dataset]:
+def compositions(done: Products, recipe: Recipe) -> dict[str, xr.Dataset]:
     """The composition that each route gives."""
     section = recipe.composition
     routes = {
@@ -353,7 +435,7 @@ def _energy_shift(recipe: Recipe) -> Any:
     return recipe.calibration.energy_shift if recipe.calibration.enabled else 0.0
 
 
-def _chosen_composition(done: _Products, recipe: Recipe) -> xr.Dataset:
+def _chosen_composition(done: Products, recipe: Recipe) -> xr.Dataset:
     """The composition of the route that the recipe names."""
     if recipe.composition.source not in done.compositions:
         raise RecipeError(
@@ -364,7 +446,7 @@ def _chosen_composition(done: _Products, recipe: Recipe) -> xr.Dataset:
     return done.compositions[recipe.composition.source]
 
 
-def _summarise(recipe: Recipe, done: _Products, log: _Log) -> results.RunSummary:
+def _summarise(recipe: Recipe, done: Products, log: _Log) -> results.RunSummary:
     """The numbers of a run, as in summary.json."""
     stack, od = done.stack, done.od
     assert od is not None  # noqa: S101 - every run has an optical density
@@ -385,7 +467,8 @@ def _summarise(recipe: Recipe, done: _Products, log: _Log) -> results.RunSummary
         ),
         units=results.UnitsSummary(correction=od.attrs.get("units_correction") or None),
         noise=results.NoiseSummary(
-            g=od.attrs.get("noise_counts_per_unit"), source=str(od.attrs.get("noise_source", "none"))
+            g=od.attrs.get("noise_counts_per_unit"),
+            source=str(od.attrs.get("noise_source", "none")),
         ),
         drift=None
         if done.drift is None
@@ -398,7 +481,10 @@ def _summarise(recipe: Recipe, done: _Products, log: _Log) -> results.RunSummary
         rank=None
         if done.components is None
         else results.RankSummary(
-            **{key: done.components.attrs[f"rank_{key}"] for key in ("ind", "mp", "cv", "cumulative")}
+            **{
+                key: done.components.attrs[f"rank_{key}"]
+                for key in ("ind", "mp", "cv", "cumulative")
+            }
         ),
         routes={
             name: _route_summary(maps, done.compositions.get(name))
@@ -408,9 +494,7 @@ def _summarise(recipe: Recipe, done: _Products, log: _Log) -> results.RunSummary
         composition=_composition_summary(recipe, done),
         phases=_phases(recipe, done),
         stress={
-            one.boundary: results.StressSummary(
-                **one.von_mises_summary(), reference=one.reference
-            )
+            one.boundary: results.StressSummary(**one.von_mises_summary(), reference=one.reference)
             for one in done.fields
         },
         warnings=tuple(log.warnings),
@@ -434,7 +518,7 @@ def _route_summary(maps: xr.Dataset, comp: xr.Dataset | None) -> results.RouteSu
     )
 
 
-def _composition_summary(recipe: Recipe, done: _Products) -> results.CompositionSummary | None:
+def _composition_summary(recipe: Recipe, done: Products) -> results.CompositionSummary | None:
     if not done.compositions:
         return None
     comp = _chosen_composition(done, recipe)
@@ -450,7 +534,7 @@ def _composition_summary(recipe: Recipe, done: _Products) -> results.Composition
     )
 
 
-def _phases(recipe: Recipe, done: _Products) -> dict[str, results.PhaseSummary]:
+def _phases(recipe: Recipe, done: Products) -> dict[str, results.PhaseSummary]:
     """Share of each standard in the sample's mass, and of the pixels in which it prevails."""
     if not done.compositions:
         return {}
@@ -469,7 +553,7 @@ def _phases(recipe: Recipe, done: _Products) -> dict[str, results.PhaseSummary]:
     }
 
 
-def _nodes(recipe: Recipe, done: _Products) -> dict[str, xr.Dataset]:
+def _nodes(recipe: Recipe, done: Products) -> dict[str, xr.Dataset]:
     """Datasets of the results tree by their path."""
     nodes: dict[str, xr.Dataset | None] = {
         "/spectra": _spectra(done),
@@ -496,8 +580,16 @@ def _nodes(recipe: Recipe, done: _Products) -> dict[str, xr.Dataset]:
 def _drift_dataset(drift: Drift, *, applied: bool) -> xr.Dataset:
     return xr.Dataset(
         {
-            "shift_y": ("energy", drift.shifts[:, 0], {"units": "px", "long_name": "shift applied"}),
-            "shift_x": ("energy", drift.shifts[:, 1], {"units": "px", "long_name": "shift applied"}),
+            "shift_y": (
+                "energy",
+                drift.shifts[:, 0],
+                {"units": "px", "long_name": "shift applied"},
+            ),
+            "shift_x": (
+                "energy",
+                drift.shifts[:, 1],
+                {"units": "px", "long_name": "shift applied"},
+            ),
             "quality": ("energy", drift.quality),
             "noise_gain": ("energy", drift.noise_gain),
         },
@@ -506,20 +598,22 @@ def _drift_dataset(drift: Drift, *, applied: bool) -> xr.Dataset:
     )
 
 
-def _spectra(done: _Products) -> xr.Dataset:
+def _spectra(done: Products) -> xr.Dataset:
     """I0, the sample's mean spectrum, the standards as used, and their fit to the mean."""
     od = done.od
     assert od is not None  # noqa: S101 - every run has an optical density
-    sample = (done.direct if done.direct is not None else done.components)
-    inside = sample_mask(od).values if sample is None else sample["sample"].values
-    pixels = od["optical_density"].values[:, inside]
+    pixels = od["optical_density"].values[:, _sample(done).values]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # an energy without any data stays NaN
         mean = np.nanmean(pixels, axis=1, dtype=np.float64)
         spread = np.nanstd(pixels, axis=1, dtype=np.float64)
     out = xr.Dataset(
         {
-            "mean": ("energy", mean, {"long_name": "mean optical density of the sample", "units": "1"}),
+            "mean": (
+                "energy",
+                mean,
+                {"long_name": "mean optical density of the sample", "units": "1"},
+            ),
             "mean_sd": ("energy", spread, {"long_name": "spread over the sample's pixels"}),
         },
         coords={"energy": od.energy},
@@ -533,18 +627,60 @@ def _spectra(done: _Products) -> xr.Dataset:
     shift = 0.0 if fitted is None else fitted.attrs["energy_shift_eV"]
     covered = done.library.covers(od.energy.values, shift)
     known = done.library.spectra(od.energy.values[covered], shift=shift)
-    out["standards"] = known.drop_vars("energy").reindex_like(known).assign_coords(
-        energy=od.energy[covered]
-    ).reindex(energy=od.energy)
-    out = out.assign_coords(
-        standard=done.library.names, label=("standard", done.library.labels)
+    out["standards"] = (
+        known.drop_vars("energy")
+        .reindex_like(known)
+        .assign_coords(energy=od.energy[covered])
+        .reindex(energy=od.energy)
     )
+    out = out.assign_coords(standard=done.library.names, label=("standard", done.library.labels))
     fit = linear_combination_fit((od.energy.values, mean), done.library, energy_shift=shift)
     out["weight"] = ("standard", fit.weights)
     out["weight_sd"] = ("standard", fit.weight_sd)
     out["baseline"] = fit.baseline
     out.attrs = {"energy_shift_eV": float(shift), "r_factor": fit.r_factor}
     return out
+
+
+def _figures(done: Products, recipe: Recipe) -> dict[str, Figure]:
+    """One figure per product, by the names that the report knows."""
+    figures: dict[str, Figure] = {}
+    od = done.od
+    assert od is not None  # noqa: S101 - every run has an optical density
+    if done.compositions:
+        figures["composition"] = draw.composition_figure(_chosen_composition(done, recipe))
+    if done.fields:
+        figures["stress"] = draw.stress_figure(done.fields)
+    figures["absorbance"] = draw.transmission_and_optical_density(od, mask=_sample(done))
+    if done.drift is not None:
+        figures["drift"] = draw.drift_figure(done.drift)
+    if done.library is not None:
+        figures["fit"] = draw.fit_figure(_spectra(done))
+    if done.direct is not None and done.library is not None:
+        figures["weights-direct"] = draw.weight_maps(done.direct, done.library.labels)
+    if done.components is not None:
+        figures["components"] = draw.components_figure(done.components)
+    if done.clusters is not None:
+        figures["clusters"] = draw.clusters_figure(done.clusters, done.match)
+    if done.clustered is not None and done.cluster_library is not None:
+        figures["weights-clustered"] = draw.weight_maps(done.clustered, done.cluster_library.labels)
+    return figures
+
+
+def _notices(done: Products) -> list[str]:
+    """What must be said above everything else."""
+    if done.library is not None and done.library.synthetic:
+        return [f"The standards of {done.library.name} are synthetic: calculated, not measured."]
+    return []
+
+
+def _sample(done: Products) -> xr.DataArray:
+    """Where the sample is, as the steps before agreed on."""
+    for maps in (done.direct, done.components):
+        if maps is not None:
+            return maps["sample"]
+    assert done.od is not None  # noqa: S101 - every run has an optical density
+    return sample_mask(done.od)
 
 
 def _sha256(path: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""Groups of pixels with alike spectra: k-means on normalised scores, and the tree that joins them."""
+"""Groups of pixels with alike spectra: k-means on normalised scores, and the tree joining them."""
 
 from __future__ import annotations
 
@@ -95,7 +95,8 @@ def merge_clusters(
     named = [number for group in merge for number in group]
     if len(set(named)) != len(named) or not set(named) <= known:
         raise FitError(
-            f"cannot merge {[list(group) for group in merge]}: the clusters are 0 to {len(known) - 1}, each once",
+            f"cannot merge {[list(group) for group in merge]}: the clusters are 0 to "
+            f"{len(known) - 1}, each once",
             remedy="correct [clusters] merge",
         )
     labels = groups["label"].values.ravel().copy()
@@ -175,7 +176,8 @@ def _describe(
         centres.append(features[labels == number].mean(axis=0))
     if sizes.min() < 10:
         warnings.warn(
-            f"the smallest cluster has {sizes.min()} pixels: its spectrum is noisy, ask for fewer clusters",
+            f"the smallest cluster has {sizes.min()} pixels: its spectrum is noisy, ask for fewer "
+            "clusters",
             ChemoscapeWarning,
             stacklevel=3,
         )

@@ -147,7 +147,7 @@ def as_library(spectra: Library | xr.DataArray) -> Library:
             remedy="open a library with cs.open_library",
         )
     return Library(
-        id=spectra.name or "spectra",
+        id=str(spectra.name or "spectra"),
         name="spectra given as an array",
         variable="index of the spectrum",
         standards=tuple(
@@ -166,8 +166,8 @@ def require_cover(library: Library, energy: np.ndarray) -> None:
         common = f"[{max(low, energy[0]):.1f}, {min(high, energy[-1]):.1f}]"
         apart = low > energy[-1] or high < energy[0]
         raise LibraryError(
-            f"the library {library.id!r} covers {low:.1f} to {high:.1f} eV, the stack is fitted over "
-            f"{energy[0]:.1f} to {energy[-1]:.1f} eV",
+            f"the library {library.id!r} covers {low:.1f} to {high:.1f} eV, the stack is fitted "
+            f"over {energy[0]:.1f} to {energy[-1]:.1f} eV",
             remedy="choose standards of this edge"
             if apart
             else f"set [deconvolution] range = {common} or use standards over a wider range",
@@ -207,8 +207,8 @@ def _energies_in_range(density: xr.DataArray, fit_range: tuple[float, float] | N
     chosen = (energy >= low) & (energy <= high)
     if not chosen.any():
         raise FitError(
-            f"no energy of the stack ({energy[0]:.1f} to {energy[-1]:.1f} eV) lies in the fit range "
-            f"{low:g} to {high:g} eV",
+            f"no energy of the stack ({energy[0]:.1f} to {energy[-1]:.1f} eV) lies in the fit "
+            f"range {low:g} to {high:g} eV",
             remedy="set [deconvolution] range inside the stack's energies",
         )
     return chosen
@@ -424,13 +424,13 @@ def _warn_of_calibration(maps: xr.Dataset, fitted: EnergyShift) -> None:
         if abs(apart) > max(SHIFT_WARNING_EV, 3 * fitted.sd):
             _warn(
                 f"energy calibration: the fit holds the stack at {shift:+.3f} eV from the library, "
-                f"its own spectra say {fitted.value:+.3f} ± {fitted.sd:.3f} eV: a direct deconvolution "
-                'with this fixed calibration is not valid, use energy_shift = "fit"'
+                f"its own spectra say {fitted.value:+.3f} ± {fitted.sd:.3f} eV: a direct "
+                'deconvolution with this fixed calibration is not valid, use energy_shift = "fit"'
             )
     elif fitted.at_limit:
         _warn(
-            f"the energy shift ran to the end of its search ({fitted.value:+.2f} eV): these standards "
-            "may belong to another edge or another calibration"
+            f"the energy shift ran to the end of its search ({fitted.value:+.2f} eV): these "
+            "standards may belong to another edge or another calibration"
         )
     elif abs(shift) > max(SHIFT_WARNING_EV, 3 * fitted.sd):
         _warn(

@@ -60,8 +60,8 @@ def nonnegative_solution(gram, moment, free, active, inverse, solution):  # type
     active set).
 
     On return `active` marks the unknowns off their bound and `inverse` holds the inverse of their
-    Gram matrix. A column that depends linearly on those in use stays out. Returns False when the free
-    columns themselves are dependent.
+    Gram matrix. A column that depends linearly on those in use stays out. Returns False when the
+    free columns themselves are dependent.
     """
     n = gram.shape[0]
     trial = np.empty(n)

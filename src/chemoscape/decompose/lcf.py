@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -59,8 +60,8 @@ class LinearCombinationFit:
         lines = [
             f"linear combination fit, {self.n_points} points ({self.n_effective:.0f} effective), "
             f"{self.n_varied} varied",
-            f"  R = {self.r_factor:.3e}   chi2 = {self.chi2:.6g}   reduced chi2 = {self.reduced_chi2:.4g}"
-            f"   AIC = {self.aic:.1f}   BIC = {self.bic:.1f}",
+            f"  R = {self.r_factor:.3e}   chi2 = {self.chi2:.6g}   reduced chi2 = "
+            f"{self.reduced_chi2:.4g}   AIC = {self.aic:.1f}   BIC = {self.bic:.1f}",
         ]
         lines += [
             f"  {name:<{width}}  {weight:.5f} ± {sd:.5f}"
@@ -145,8 +146,8 @@ def linear_combination_fit(
     n_varied = len(library.names) - sum_to_one + (baseline is not None) + (energy_shift == "fit")
     if inside.sum() <= n_varied:
         raise FitError(
-            f"{int(inside.sum())} points of the spectrum lie where the standards are known, too few "
-            f"for {n_varied} unknowns",
+            f"{int(inside.sum())} points of the spectrum lie where the standards are known, "
+            f"too few for {n_varied} unknowns",
             remedy="widen the fit range or choose fewer standards",
         )
     axis, y, error = energy[inside], values[inside], error[inside]
@@ -247,11 +248,9 @@ def match(
     best = [fits[0] for fits in ranked]
     n_ranks = max(len(fits) for fits in ranked)
 
-    def ranks(fill: object, value: object) -> np.ndarray:
+    def ranks(fill: object, value: Callable[[LinearCombinationFit], object]) -> np.ndarray:
         """One row per cluster, padded to the longest."""
-        return np.array(
-            [[value(f) for f in fits] + [fill] * (n_ranks - len(fits)) for fits in ranked]
-        )  # type: ignore[operator]
+        return np.array([[*map(value, fits), *[fill] * (n_ranks - len(fits))] for fits in ranked])
 
     weights = np.zeros((len(best), len(library.names)))
     fitted = np.full((len(best), energy.size), np.nan)

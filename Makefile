@@ -1,0 +1,73 @@
+# chemoscape: `make demo` and `make test` are all a newcomer needs; `make help` lists the rest.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+JOBS   ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types docs check bench format lock test-lowest test-latest clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+demo: $(VENV)/.run  ## the paper's validation with known truth, into chemoscape-demo/
+	$(BIN)/chemoscape demo --output chemoscape-demo --overwrite
+
+test: $(VENV)/.dev  ## all tests, warnings as errors
+	$(BIN)/python -m pytest -n $(JOBS) -W error
+
+lint: $(VENV)/.dev  ## style of code and docstrings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev  ## static types of the package
+	$(BIN)/mypy
+
+docs: $(VENV)/.dev  ## the documentation, into docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+check: lint types test docs  ## everything that must pass
+
+bench: $(VENV)/.dev  ## speed as ratios to this machine's limits and to peers
+	$(BIN)/python benchmarks/run.py
+
+format: $(VENV)/.dev  ## put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock:  ## renew constraints.txt from the newest releases
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet '.[dev,docs]'
+	.venv-lock/bin/python -m pip freeze --exclude chemoscape > constraints.txt
+	rm -rf .venv-lock
+
+test-lowest:  ## tests with the oldest releases that pyproject.toml admits
+	rm -rf .venv-lowest && $(PYTHON) -m venv .venv-lowest
+	$(PYTHON) benchmarks/lowest.py > .venv-lowest/lowest.txt
+	.venv-lowest/bin/python -m pip install --quiet -c .venv-lowest/lowest.txt -e '.[dev]'
+	.venv-lowest/bin/python -m pytest -n $(JOBS)
+
+test-latest:  ## tests with the newest releases
+	rm -rf .venv-latest && $(PYTHON) -m venv .venv-latest
+	.venv-latest/bin/python -m pip install --quiet -e '.[dev]'
+	.venv-latest/bin/python -m pytest -n $(JOBS)
+
+clean:  ## remove what can be made again
+	rm -rf .venv .venv-* docs/_build .pytest_cache .mypy_cache .ruff_cache chemoscape-demo
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "chemoscape needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { rm -rf $(VENV); echo "Python's venv is missing: apt install python3-venv"; exit 1; }
+
+$(VENV)/.run: $(BIN)/python pyproject.toml constraints.txt
+	@echo "setting up $(VENV) (about a minute, once)"
+	$(PIP) -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
+	@echo "setting up $(VENV) for development (about a minute, once)"
+	$(PIP) -c constraints.txt -e '.[dev,docs]'
+	@touch $(VENV)/.run $@

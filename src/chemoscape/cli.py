@@ -1,0 +1,312 @@
+"""The command line: parses, calls, prints. Imports of substance happen inside the commands.
+
+Answers go to stdout, messages and progress to stderr. Exit status: 0 done (warnings included), 2
+wrong input (one sentence), 1 a defect of the program (its traceback goes into a log), 130
+interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+
+from chemoscape import __version__
+from chemoscape.errors import ChemoscapeError
+
+app = App(
+    name="chemoscape",
+    version=__version__,
+    version_flags=["--version"],
+    help="From an X-ray spectromicroscopy stack to composition, phase and stress maps.",
+    help_format="plaintext",
+    default_parameter=Parameter(negative=""),
+)
+standards_app = App(name="standards", help="Look at libraries of standard spectra.")
+app.command(standards_app)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    try:
+        status = app(
+            list(sys.argv[1:] if arguments is None else arguments),
+            exit_on_error=False,
+            print_error=True,
+            result_action="return_value",
+        )
+    except ChemoscapeError as error:
+        print(f"chemoscape: {error}", file=sys.stderr)
+        return 2
+    except CycloptsError:
+        return 2
+    except KeyboardInterrupt:
+        print("chemoscape: interrupted; nothing was written.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0  # the reader of our answer has seen enough
+    except Exception as error:  # noqa: BLE001 - the one place where a defect becomes a message
+        print(f"chemoscape: a defect of the program ({error!r}); {_log(error)}", file=sys.stderr)
+        return 1
+    return status if isinstance(status, int) else 0
+
+
+@app.command
+def demo(
+    *,
+    output: Path = Path("chemoscape-demo"),
+    overwrite: bool = False,
+    json: bool = False,
+) -> int:
+    """Validate on simulated stacks with known truth: the paper's test particle and its twin.
+
+    Runs both routes on a core-shell particle and on a copy with a calibration error of -0.4 eV and
+    noise, and prints truth beside result. The standards are synthetic.
+
+    Example: chemoscape demo --output /tmp/demo
+
+    Parameters
+    ----------
+    output
+        Folder for results, figures and reports.
+    overwrite
+        Replace an earlier demo there.
+    json
+        Print the summary as JSON instead of a table.
+    """
+    from chemoscape.demo import run_demo, table
+
+    with _progress("demo") as progress:
+        summary = run_demo(output, overwrite=overwrite, progress=progress)
+    _answer(summary, table(summary), json)
+    print(f"written to {output}: open {output / 'miscalibrated' / 'report.html'}", file=sys.stderr)
+    return 0
+
+
+@app.command
+def inspect(path: Path, /, *, json: bool = False) -> int:
+    """Say what a file holds: format, axes, energies, channels, regions.
+
+    Example: chemoscape inspect 71214078.hdr
+
+    Parameters
+    ----------
+    path
+        Any stack file, or the folder that holds it.
+    json
+        Print as JSON.
+    """
+    from chemoscape.formats import describe
+
+    facts = describe(path)
+    width = max(map(len, facts))
+    lines = [
+        f"{name:<{width}}  {value}" for name, value in facts.items() if value not in (None, "")
+    ]
+    _answer(facts, "\n".join(lines), json)
+    return 0
+
+
+@app.command
+def init(stack: Path, /, *, output: Path | None = None, overwrite: bool = False) -> int:
+    """Write a commented recipe for a stack.
+
+    Example: chemoscape init 71214078.hdr
+
+    Parameters
+    ----------
+    stack
+        The stack's file.
+    output
+        The recipe to write; default: the stack's name with .toml, in the current folder.
+    overwrite
+        Replace an earlier recipe.
+    """
+    from chemoscape.formats import open_stack
+    from chemoscape.recipe import starting_recipe
+    from chemoscape.results import write_text
+
+    target = output or Path(f"{stack.resolve().stem}.toml")
+    text = starting_recipe(open_stack(stack), stack, target)
+    write_text(target, text, overwrite=overwrite)
+    print(f"wrote {target}; run it with: chemoscape run {target}", file=sys.stderr)
+    return 0
+
+
+@app.command
+def run(
+    recipe: Path,
+    /,
+    *,
+    input: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
+    output: Path | None = None,
+    set: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    overwrite: bool = False,
+    json: bool = False,
+) -> int:
+    """Carry out a recipe: stack in, maps, stress, figures and report out.
+
+    Examples:
+    chemoscape run wire.toml
+    chemoscape run wire.toml --input monday/*.hdr --output monday --set clusters.n_clusters=3
+
+    Parameters
+    ----------
+    recipe
+        The recipe (TOML); chemoscape init STACK writes one.
+    input
+        Stacks to use instead of the recipe's; with several, each gets its own folder in --output.
+    output
+        Folder for the results; default: the recipe's name with -results.
+    set
+        Changes to the recipe, section.key=value.
+    overwrite
+        Replace earlier results.
+    json
+        Print the summary as JSON.
+    """
+    from chemoscape.recipe import parse_change
+
+    changes = dict(parse_change(text) for text in set or [])
+    folder = output or Path(f"{recipe.stem}-results")
+    if not input or len(input) == 1:
+        if input:
+            changes["input.path"] = str(input[0].resolve())
+        _run_one(recipe, changes, folder, overwrite, json)
+        return 0
+    failed = 0
+    for path in input:
+        try:
+            one = {**changes, "input.path": str(path.resolve())}
+            _run_one(recipe, one, folder / path.stem, overwrite, json)
+        except ChemoscapeError as error:
+            failed += 1
+            print(f"chemoscape: {error}", file=sys.stderr)
+    if failed:
+        print(f"chemoscape: {failed} of {len(input)} stacks failed.", file=sys.stderr)
+    return 2 if failed else 0
+
+
+@standards_app.command(name="list")
+def list_standards() -> int:
+    """List the shipped libraries."""
+    from chemoscape.standards.folder import shipped_libraries
+    from chemoscape.standards.library import open_library
+
+    for name in shipped_libraries():
+        library = open_library(name)
+        low, high = library.energy_range
+        print(
+            f"{name:<24} {len(library.names)} standards, {low:g} to {high:g} eV, {library.variable}"
+        )
+    return 0
+
+
+@standards_app.command(name="show")
+def show_standards(library: str, /) -> int:
+    """Show the standards of a library.
+
+    Parameters
+    ----------
+    library
+        A shipped library's name, or a folder with library.toml.
+    """
+    from chemoscape.standards.library import open_library
+
+    print(open_library(library))
+    return 0
+
+
+def _run_one(
+    recipe: Path, changes: dict[str, Any], folder: Path, overwrite: bool, as_json: bool
+) -> None:
+    """Run one recipe on one stack, print its summary."""
+    from chemoscape import workflow
+    from chemoscape.recipe import read_recipe
+    from chemoscape.results import summary_of
+
+    read = read_recipe(recipe, changes)
+    with _progress(Path(read.input.path).name or recipe.name) as progress:
+        tree = workflow.run(read, output=folder, overwrite=overwrite, progress=progress)
+    summary = summary_of(tree)
+    for warning in summary.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    _answer(summary.model_dump(mode="json"), _lines(summary), as_json)
+    print(f"written to {folder}: open {folder / 'report.html'}", file=sys.stderr)
+
+
+def _lines(summary: Any) -> str:
+    """The run in a few lines."""
+
+    def number(value: float | None, form: str) -> str:
+        return "-" if value is None else format(value, form)
+
+    lines = []
+    if summary.energy_shift_eV is not None:
+        shift = summary.energy_shift_eV
+        lines.append(f"energy shift   {number(shift.value, '+.3f')} ± {number(shift.sd, '.3f')} eV")
+    for name, route in summary.routes.items():
+        lines.append(
+            f"{name + ' route':<15}mean composition {number(route.composition, '.4f')}, residual "
+            f"{number(route.residual_rms, '.4f')}, reduced chi2 {number(route.reduced_chi2, '.2f')}"
+        )
+    comp = summary.composition
+    if comp is not None:
+        lines.append(
+            f"composition    {comp.variable}: {number(comp.mean_pixel, '.4f')} ± "
+            f"{number(comp.sd, '.4f')} per pixel, {number(comp.mean_mass_weighted, '.4f')} "
+            "per mass, 5 to 95 %: "
+            f"{number(comp.p05, '.3f')} to {number(comp.p95, '.3f')}"
+        )
+    for name, one in summary.stress.items():
+        lines.append(
+            f"stress {name:<8}von Mises {number(one.von_mises_p99_MPa, '.1f')} MPa (99th "
+            f"percentile), mean {number(one.von_mises_mean_MPa, '.1f')} MPa, "
+            f"reference {one.reference:g}"
+        )
+    lines.append(f"time           {sum(summary.seconds.values()):.1f} s")
+    return "\n".join(lines)
+
+
+def _answer(data: Any, text: str, as_json: bool) -> None:
+    """Print the answer for a person or for a machine."""
+    if as_json:
+        from json import dumps
+
+        text = dumps(data, indent=2, ensure_ascii=False, default=str)
+    print(text)
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[str], None]]:
+    """A line on stderr that says which step is at work and for how long."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title)
+        yield lambda step: bar.update(task, description=f"{title}: {step}")
+
+
+def _log(error: Exception) -> str:
+    """Write the traceback of a defect to a file and say where."""
+    import tempfile
+    import traceback
+
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="chemoscape-", suffix=".log", delete=False, encoding="utf-8"
+        ) as file:
+            file.writelines(traceback.format_exception(error))
+    except OSError:
+        return "".join(traceback.format_exception(error))
+    return f"please report it with the file {file.name}."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

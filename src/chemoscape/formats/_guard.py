@@ -1,0 +1,123 @@
+"""Raw reads: the only door to a user's bytes.
+
+A file must exist, be a regular file (a FIFO or a device would never end) and, when another file
+names it, lie in that file's folder. Nothing is read beyond a limit, and nothing is allocated
+because a header says so: the size on disk decides.
+"""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import numpy as np
+
+from chemoscape.errors import FileFormatError
+
+#: Largest text file (a header, a spectrum) that is read; real ones are below 1 MB.
+TEXT_LIMIT = 64_000_000
+
+
+def existing(path: str | Path) -> Path:
+    """Resolved path of a file or folder that exists.
+
+    Raises
+    ------
+    FileFormatError
+        There is nothing at `path`, or it cannot be reached.
+    """
+    given = Path(path)
+    try:
+        resolved = given.expanduser().resolve(strict=True)
+    except FileNotFoundError:
+        raise FileFormatError(
+            "there is no such file or folder", str(given), "check the spelling of the path"
+        ) from None
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+    ) as error:  # loops of links, no permission, NUL in the name
+        raise FileFormatError(
+            f"cannot be opened ({error})", str(given), "give the path of a readable file"
+        ) from None
+    return resolved
+
+
+def regular_file(path: str | Path, *, inside: Path | None = None) -> Path:
+    """Resolved path of a regular file, inside the folder `inside` when that is given.
+
+    Parameters
+    ----------
+    path : str or Path
+        What the user or another file names.
+    inside : Path, optional
+        Folder that the file must not leave, neither by ``..`` nor by a link.
+
+    Raises
+    ------
+    FileFormatError
+        There is no such file, it is not a regular file, or it lies elsewhere.
+    """
+    resolved = existing(path)
+    if inside is not None and not resolved.is_relative_to(inside.resolve()):
+        raise FileFormatError(
+            f"leads out of the folder {inside}", str(path), "copy the file into the folder"
+        )
+    if not stat.S_ISREG(resolved.stat().st_mode):
+        raise FileFormatError("is not a regular file", str(path), "give the path of a file")
+    return resolved
+
+
+def read_bytes(path: Path, *, limit: int) -> bytes:
+    """Whole content of a file of at most `limit` bytes.
+
+    Raises
+    ------
+    FileFormatError
+        The file is larger, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise FileFormatError(
+            f"cannot be read ({error.strerror})", str(path), "check its permissions"
+        ) from error
+    if len(content) > limit:
+        raise FileFormatError(
+            f"is larger than {limit / 1e6:.0f} MB, which no file of this kind is",
+            str(path),
+            "give the right file",
+        )
+    return content
+
+
+def read_into(path: Path, buffer: np.ndarray) -> int:
+    """Read a file into `buffer` (uint8) as far as that reaches; returns the number of bytes.
+
+    Raises
+    ------
+    FileFormatError
+        The file cannot be read.
+    """
+    try:
+        with path.open("rb", buffering=0) as file:
+            filled = 0
+            view = buffer.data
+            while filled < len(view) and (count := file.readinto(view[filled:])):
+                filled += count
+    except OSError as error:
+        raise FileFormatError(
+            f"cannot be read ({error.strerror})", str(path), "check its permissions"
+        ) from error
+    return filled
+
+
+def read_text(path: Path, *, limit: int = TEXT_LIMIT) -> str:
+    """Text of a file: UTF-8, or Latin-1 as old beamline software writes (µ, Å, °)."""
+    content = read_bytes(path, limit=limit)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")

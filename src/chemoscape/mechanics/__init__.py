@@ -1,0 +1,1 @@
+"""From composition to stress: outlines, meshes, materials, plane elasticity, fields."""

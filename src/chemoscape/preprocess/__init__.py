@@ -1,0 +1,3 @@
+"""From recorded images to optical density: drift between frames, the empty beam, and the noise of
+both.
+"""

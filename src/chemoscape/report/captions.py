@@ -1,0 +1,122 @@
+"""Title and caption of every figure that a run makes, and the limits of what it can say."""
+
+from __future__ import annotations
+
+from chemoscape.results import RunSummary
+
+#: Name of a figure (and of its file) to its title and caption, in the order of the report.
+CAPTIONS: dict[str, tuple[str, str]] = {
+    "truth": (
+        "Result beside the known truth",
+        "The stack was simulated. Composition it was made from, composition found, their "
+        "difference, and the difference in units of the stated standard deviation: the histogram "
+        "follows the curve where the uncertainties are right.",
+    ),
+    "composition": (
+        "Composition",
+        "Composition in every pixel of the sample, its total standard deviation (counting "
+        "statistics and systematic errors together), the thickness, and the distribution by pixel "
+        "and by mass. Grey: outside the mask.",
+    ),
+    "stress": (
+        "Stress",
+        "Von Mises stress and the stress components on the finite-element mesh. Each quantity has "
+        "one colour scale for all boundaries. Free: the outline is not held; fixed: it cannot "
+        "move. A real particle lies between the two.",
+    ),
+    "absorbance": (
+        "Transmission and optical density",
+        "Transmission at the strongest absorption, mean optical density with the region of "
+        "incident intensity (orange) and the sample (dotted), and the spectra of both.",
+    ),
+    "drift": (
+        "Drift",
+        "Shift applied to every frame, and how well the frame could be registered.",
+    ),
+    "fit": (
+        "Fit of the mean spectrum",
+        "Mean spectrum of the sample, the least-squares fit by the standards, the part of each "
+        "standard with its share of the fitted weight, and the residual. Structure in the residual "
+        "means that the standards do not describe the sample, or that an energy axis is off.",
+    ),
+    "weights-direct": (
+        "Direct route: weights of the standards",
+        "Weight of each standard in every pixel, on one colour scale, and what the fit leaves "
+        "over. A reduced χ² near 1 means that the residual is noise; structure in it is a warning.",
+    ),
+    "components": (
+        "Principal components",
+        "Number of components by four criteria, eigenvalues, and the first eigenspectra and "
+        "eigenimages (their sign is arbitrary). Components that look like noise are noise.",
+    ),
+    "clusters": (
+        "Clusters",
+        "Pixels grouped by the shape of their spectra, the mean spectrum of each cluster, and the "
+        "composition that its match to the standards gives.",
+    ),
+    "weights-clustered": (
+        "Clustered route: weights of the cluster spectra",
+        "Weight of each cluster's spectrum in every pixel, on one colour scale, and what the fit "
+        "leaves over.",
+    ),
+}
+
+
+def limits_of_validity(summary: RunSummary, *, synthetic: bool, illustrative: bool) -> list[str]:
+    """What these results cannot tell, in plain words.
+
+    Parameters
+    ----------
+    summary : RunSummary
+        Decides which limits apply.
+    synthetic : bool
+        Whether the standards were calculated.
+    illustrative : bool
+        Whether the material's values are only illustrative.
+
+    Returns
+    -------
+    list of str
+        One sentence or two each.
+    """
+    said = []
+    if synthetic:
+        said.append(
+            "The standards are synthetic. Compositions found with them test the method; for a real "
+            "sample use measured standards."
+        )
+    said.append(
+        "Every pixel is an average through the thickness of the sample: what lies behind what "
+        "cannot be seen."
+    )
+    said.append(
+        "The composition is right only if the standards contain every phase of the sample and were "
+        "measured with the same polarisation. Linear dichroism (orientation) can look like "
+        "composition."
+    )
+    if summary.energy_shift_eV is not None:
+        said.append(
+            "An energy axis that is off by 0.1 eV moves the composition by about 0.05 in V₂O₅-like "
+            "spectra. The shift given above is one value for the whole stack."
+        )
+    said.append(
+        "Stated uncertainties hold counting statistics and the systematic errors listed in the "
+        "documentation. Radiation damage, saturated absorption and stray light beyond the warnings "
+        "above are not in them."
+    )
+    if summary.stress:
+        said.append(
+            "Stress is computed from composition by linear elasticity in two dimensions, not "
+            "measured. It scales with the modulus and the strain per composition; under a fixed "
+            "boundary it also depends on the strain-free reference. It does not predict fracture."
+        )
+        said.append(
+            "The maximum of the von Mises stress depends on the mesh at corners of a fixed "
+            "outline: compare the 99th percentile and the mean."
+        )
+    if illustrative:
+        said.append(
+            "The elastic constants and the strain per composition are illustrative: the pattern of "
+            "the stress can be discussed, its size in MPa cannot."
+        )
+    return said

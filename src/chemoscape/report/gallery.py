@@ -1,0 +1,71 @@
+"""Every figure that a tree of results can give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import xarray as xr
+from matplotlib.figure import Figure
+
+from chemoscape.report import figures
+from chemoscape.report.words import synthetic_note
+
+
+def run_figures(
+    tree: xr.DataTree, *, od: xr.Dataset | None = None, truth: Any = None
+) -> dict[str, Figure]:
+    """Draw all figures of a run under the names of `captions.CAPTIONS`.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        Results, fresh or opened; a figure is left out where its node is missing.
+    od : Dataset of `optical_density`, optional
+        Needed for the figure "absorbance", since results keep no optical density unless asked to.
+    truth : Truth or DataArray (y, x), optional
+        What a simulated stack was made from, for the figure "truth".
+
+    Returns
+    -------
+    dict of name to matplotlib.figure.Figure
+    """
+    node = {one.path: one.to_dataset() for one in tree.subtree if one.data_vars}
+    spectra = node.get("/spectra", xr.Dataset())
+    labels = _labels(spectra)
+    note = synthetic_note(labels.values())
+    od = node.get("/optical_density") if od is None else od
+    routes = {name: node[f"/{name}"] for name in ("direct", "clustered") if f"/{name}" in node}
+    sample = next((maps["sample"] for maps in routes.values() if "sample" in maps), None)
+
+    drawn: dict[str, Figure] = {}
+    if od is not None:
+        drawn["absorbance"] = figures.transmission_and_optical_density(od, mask=sample)
+    if "/drift" in node:
+        drawn["drift"] = figures.drift_figure(node["/drift"])
+    if "weight" in spectra:
+        drawn["fit"] = figures.fit_figure(spectra)
+    for name, maps in routes.items():
+        named = [labels.get(one, one) for one in maps["standard"].values.tolist()]
+        drawn[f"weights-{name}"] = figures.weight_maps(maps, named, note=note)
+    if "/clustered/components" in node:
+        drawn["components"] = figures.components_figure(node["/clustered/components"])
+    if "/clustered/clusters" in node:
+        groups, table = node["/clustered/clusters"], node.get("/clustered/match")
+        drawn["clusters"] = figures.clusters_figure(groups, table, note=note if table else "")
+    if "/composition" in node:
+        drawn["composition"] = figures.composition_figure(node["/composition"], note=note)
+    fields = [one for path, one in node.items() if path in ("/stress/free", "/stress/fixed")]
+    if fields:
+        drawn["stress"] = figures.stress_figure(fields, note=note)
+    if truth is not None and "/composition" in node:
+        drawn["truth"] = figures.truth_figure(truth, node["/composition"], note=note)
+    return drawn
+
+
+def _labels(spectra: xr.Dataset) -> dict[str, str]:
+    """Label of every standard by its id."""
+    if "standard" not in spectra.coords:
+        return {}
+    names = spectra["standard"].values.tolist()
+    shown = spectra["label"].values.tolist() if "label" in spectra.coords else names
+    return dict(zip(names, shown, strict=True))

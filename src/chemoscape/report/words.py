@@ -1,0 +1,68 @@
+"""Words in figures and report: formulae with subscripts, units, notes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+#: Said under every figure that rests on standards nobody measured.
+SYNTHETIC_NOTE = "Synthetic standards: the spectra of the library were calculated, not measured."
+
+_GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε"}
+_FORMULA = re.compile(
+    r"(?<![A-Za-z0-9])((?:[A-Z][a-z]?(?:\d+(?:\.\d+)?|x(?![a-z]))?){2,})(?![A-Za-z])"
+)
+_COUNT = re.compile(r"(\d+(?:\.\d+)?|x)")
+
+
+def formulae(text: str, before: str, after: str, unknown: str) -> str:
+    """Set the counts in chemical formulae between `before` and `after`; phases in Greek.
+
+    Examples
+    --------
+    >>> formulae("epsilon-LixV2O5 (2022)", "<", ">", "x")
+    'ε-Li<x>V<2>O<5> (2022)'
+    """
+    for name, letter in _GREEK.items():
+        text = re.sub(rf"\b{name}(?=-)", letter, text)
+
+    def lowered(count: re.Match[str]) -> str:
+        return f"{before}{count[1].replace('x', unknown)}{after}"
+
+    return _FORMULA.sub(lambda found: _COUNT.sub(lowered, found[1]), text)
+
+
+def pretty(text: str) -> str:
+    r"""Formulae with subscripts and phases in Greek, as matplotlib's mathtext.
+
+    Examples
+    --------
+    >>> pretty("epsilon-Li0.45V2O5 (synthetic)")
+    'ε-Li$_{0.45}$V$_{2}$O$_{5}$ (synthetic)'
+    >>> print(pretty("x in LixV2O5"), pretty("Fe(II) fraction"), sep=", ")
+    $\mathit{x}$ in Li$_{\mathit{x}}$V$_{2}$O$_{5}$, Fe(II) fraction
+    """
+    text = formulae(text.replace("$", r"\$"), "$_{", "}$", r"\mathit{x}")
+    return re.sub(r"^x in ", r"$\\mathit{x}$ in ", text)
+
+
+def synthetic_note(labels: Iterable[str]) -> str:
+    """The note for figures whose standards call themselves synthetic, else nothing."""
+    return SYNTHETIC_NOTE if any("synthetic" in label.lower() for label in labels) else ""
+
+
+def with_units(name: str, units: str) -> str:
+    """``name (units)``, or the name alone where there is no unit."""
+    return f"{name} ({units})" if units not in ("", "1") else name
+
+
+def wrapped(text: str, across: int) -> str:
+    """Break into lines of `across` characters, not counting the marks of mathtext."""
+    lines = [""]
+    for word in text.split():
+        seen = len(re.sub(r"\\mathit|[$_{}]", "", f"{lines[-1]} {word}"))
+        if lines[-1] and seen > across:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}".strip()
+    return "\n".join(lines)

@@ -1,0 +1,163 @@
+"""What a run says in numbers: the model of ``summary.json`` and its published schema.
+
+Null means "not done" or "not known"; NaN and infinity never occur.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+
+def none_if_not_finite(value: Any) -> Any:
+    """Replace every NaN and infinity by None, and NumPy scalars and arrays by numbers and lists.
+
+    Examples
+    --------
+    >>> none_if_not_finite({"value": np.float32("nan"), "seen": [1.0, np.inf]})
+    {'value': None, 'seen': [1.0, None]}
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: none_if_not_finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [none_if_not_finite(item) for item in value]
+    return value
+
+
+class _Part(BaseModel):
+    """A part of the summary: unknown keys are refused, numbers that are not finite become null."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_nan(cls, data: Any) -> Any:
+        return none_if_not_finite(data) if isinstance(data, Mapping) else data
+
+
+class InputSummary(_Part):
+    """What was read."""
+
+    path: str
+    sha256: str | None = Field(description="of the file; null when the stack came from memory")
+    format: str
+    shape: tuple[int, int, int] = Field(description="energies, rows, columns")
+    energy_range_eV: tuple[float, float]
+
+
+class UnitsSummary(_Part):
+    """What was done to bring I0 and the images to the same unit."""
+
+    correction: str | None = Field(description="in words; null when none was needed")
+
+
+class NoiseSummary(_Part):
+    """Detector counts per recorded unit, and how they are known."""
+
+    g: float | None
+    source: str
+
+
+class DriftSummary(_Part):
+    """Drift that was corrected, in pixels."""
+
+    max_px: float | None
+    rms_px: float | None
+
+
+class Measured(_Part):
+    """A value and its standard deviation; the deviation is null when the value was given."""
+
+    value: float | None
+    sd: float | None
+
+
+class RankSummary(_Part):
+    """Components by IND, Marchenko-Pastur, cross-validation and 99.9 % cumulative variance."""
+
+    ind: int | None
+    mp: int | None
+    cv: int | None
+    cumulative: int | None
+
+
+class RouteSummary(_Part):
+    """One deconvolution: mean composition per pixel, median rms residual (OD) and chi-square."""
+
+    composition: float | None
+    residual_rms: float | None
+    reduced_chi2: float | None
+
+
+class CompositionSummary(_Part):
+    """The composition map inside its mask; `sd` is the total uncertainty of `mean_pixel`."""
+
+    variable: str
+    mean_pixel: float | None
+    mean_mass_weighted: float | None
+    sd: float | None
+    p05: float | None
+    p95: float | None
+
+
+class PhaseSummary(_Part):
+    """Share of one phase, 0 to 1."""
+
+    mass_fraction: float | None
+    area_fraction: float | None
+
+
+class StressSummary(_Part):
+    """Von Mises stress (p99 and mean weighted by area); `reference`: strain-free composition."""
+
+    von_mises_max_MPa: float | None
+    von_mises_p99_MPa: float | None
+    von_mises_mean_MPa: float | None
+    reference: float
+
+
+class RunSummary(_Part):
+    """The numbers of one run, as in ``summary.json``; every key is there, null when not done."""
+
+    schema_version: Literal[1] = 1
+    input: InputSummary
+    units: UnitsSummary | None
+    noise: NoiseSummary | None
+    drift: DriftSummary | None
+    energy_shift_eV: Measured | None = Field(description="E(file axis) - E(library)")
+    standards: tuple[str, ...]
+    condition_number: float | None
+    rank: RankSummary | None
+    routes: dict[Literal["direct", "clustered"], RouteSummary]
+    composition: CompositionSummary | None
+    phases: dict[str, PhaseSummary]
+    stress: dict[Literal["free", "fixed"], StressSummary]
+    warnings: tuple[str, ...]
+    seconds: dict[str, float] = Field(description="wall time of each step")
+    truth: dict[str, JsonValue] | None = Field(
+        default=None, description="what a simulated stack was made from; absent otherwise"
+    )
+
+    def to_json(self) -> str:
+        """JSON text, indented, without the key ``truth`` where there is none."""
+        data = self.model_dump(mode="json")
+        if self.truth is None:
+            del data["truth"]
+        return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def summary_schema() -> dict[str, Any]:
+    """JSON schema of ``summary.json``, published as ``docs/summary.schema.json``."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **RunSummary.model_json_schema(),
+    }

@@ -1,0 +1,174 @@
+"""Standards as files: XDI, the XAFS Data Interchange format (version 1.0).
+
+An XDI file is a text with ``# Family.tag: value`` lines above its columns::
+
+    # XDI/1.0 chemoscape/0.1
+    # Element.symbol: V
+    # Element.edge: L3
+    # Column.1: energy eV
+    # Column.2: mu_mass cm2/g
+    # ///
+    # free comments
+    #---
+    # energy mu_mass
+      500.000    2.280000e+03
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from chemoscape.errors import FileFormatError
+from chemoscape.formats import _guard, spectra
+
+_FIELD = re.compile(r"[#;]\s*([A-Za-z][\w-]*)\.([\w-]+)\s*:(.*)")
+_END_OF_FIELDS = re.compile(r"[#;]\s*/{3,}")
+_END_OF_HEADER = re.compile(r"[#;]\s*-{2,}")
+
+
+@dataclass(frozen=True, eq=False)
+class Xdi:
+    """Content of an XDI file.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray
+        Columns by name, in the order of the file; the first is the energy in eV.
+    units : dict of str to str
+        Unit of each column, "" when the file gives none.
+    fields : dict of str to str
+        Header fields by ``"family.tag"`` in lower case.
+    comments : str
+        What stands between the fields and the columns.
+    """
+
+    columns: dict[str, np.ndarray]
+    units: dict[str, str]
+    fields: dict[str, str]
+    comments: str = ""
+
+
+def is_xdi(text: str) -> bool:
+    """Whether a text starts as an XDI file does."""
+    return re.match(r"\s*[#;]\s*XDI/\d", text) is not None
+
+
+def read_xdi(path: str | Path) -> Xdi:
+    """Read an XDI file.
+
+    Raises
+    ------
+    FileFormatError
+        It is not an XDI file, has columns without a name, or its rows are damaged.
+    """
+    text = _guard.read_text(_guard.regular_file(path))
+    if not is_xdi(text):
+        raise FileFormatError(
+            "does not start with '# XDI/'", str(path), "open it as text in columns instead"
+        )
+    fields, comments, labels = _header(text.splitlines())
+    table = spectra.parse_table(text.replace("\n;", "\n#"), where=str(path))
+    names = [
+        fields.get(f"column.{k + 1}", "").split(maxsplit=1) or [_label(labels, k)]
+        for k in range(table.shape[1])
+    ]
+    keys = [name[0].lower() for name in names]
+    if len(set(keys)) < len(keys):
+        raise FileFormatError(
+            f"two columns have the same name ({', '.join(keys)})",
+            str(path),
+            "correct the Column.N lines",
+        )
+    return Xdi(
+        columns={key: table[:, k].copy() for k, key in enumerate(keys)},
+        units={
+            key: name[1] if len(name) > 1 else "" for key, name in zip(keys, names, strict=True)
+        },
+        fields=fields,
+        comments=comments,
+    )
+
+
+def _header(lines: list[str]) -> tuple[dict[str, str], str, list[str]]:
+    """Fields, free comments, and the labels of the line above the first row."""
+    fields: dict[str, str] = {}
+    comments: list[str] = []
+    labels: list[str] = []
+    part = "fields"
+    for line in (raw.strip() for raw in lines[1:]):
+        if line and not line.startswith(("#", ";")):
+            break
+        if _END_OF_HEADER.match(line):
+            part = "labels"
+        elif part == "fields" and _END_OF_FIELDS.match(line):
+            part = "comments"
+        elif part == "fields" and (field := _FIELD.match(line)):
+            fields[f"{field[1]}.{field[2]}".lower()] = field[3].strip()
+        elif part == "comments" and line:
+            comments.append(line[1:].strip())
+        elif part == "labels" and line:
+            labels = line[1:].split()
+    return fields, "\n".join(comments), labels
+
+
+def _label(labels: list[str], column: int) -> str:
+    """Name of a column that the fields do not name."""
+    if column < len(labels):
+        return labels[column]
+    return "energy" if column == 0 else f"column{column + 1}"
+
+
+def write_xdi(
+    path: str | Path,
+    columns: Mapping[str, np.ndarray],
+    units: Mapping[str, str],
+    fields: Mapping[str, str],
+    comments: str = "",
+) -> None:
+    """Write an XDI 1.0 file that other readers of the format accept.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to write; replaced when it exists.
+    columns : mapping of str to ndarray, shape (n,)
+        The first is the energy in eV, written to 0.001 eV; the others to seven digits.
+    units : mapping of str to str
+        Unit of each column.
+    fields : mapping of str to str
+        Header fields by ``"Family.tag"``.
+    comments : str
+        Free text, any number of lines.
+    """
+    names = list(columns)
+    head = ["# XDI/1.0 chemoscape/0.1"]
+    head += [
+        f"# Column.{k}: {name} {units.get(name, '')}".rstrip()
+        for k, name in enumerate(names, start=1)
+    ]
+    head += [f"# {key}: {value}" for key, value in fields.items()]
+    head += ["# ///", *(f"# {line}" for line in comments.splitlines()), "#---"]
+    head.append("# " + " ".join(names))
+    table = np.stack([np.asarray(columns[name], dtype=np.float64) for name in names], axis=1)
+    rows = [f"{row[0]:10.3f}" + "".join(f" {value:14.6e}" for value in row[1:]) for row in table]
+    _replace(Path(path), "\n".join([*head, *rows]) + "\n")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a text so that a reader sees the old file or the new one, never half of it."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(part, path)
+    except OSError as error:
+        raise FileFormatError(
+            f"cannot be written ({error.strerror})",
+            str(path),
+            "choose a folder that may be written to",
+        ) from error

@@ -1,0 +1,391 @@
+"""Libraries of standards: the spectra that a stack is decomposed into.
+
+A `Library` is made from arrays, or opened with `open_library`: a shipped one by name, your own as a
+folder. `chemoscape.standards.folder` says what a folder holds.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from chemoscape.errors import LibraryError
+
+Scale = Literal["mass_absorption", "optical_density"]
+Kind = Literal["measured", "synthetic", "calculated", "mixture"]
+
+SMOOTH = "lixv2o5-model-smooth"
+
+#: Energies may leave the tabulated range by this much (eV): rounding, not extrapolation.
+RANGE_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Standard:
+    """Spectrum of one substance.
+
+    Parameters
+    ----------
+    id : str
+        Short name, unique in its library.
+    label : str
+        Name for legends.
+    value : float
+        Value of the library's composition variable.
+    energy : ndarray, shape (n,)
+        Photon energies in eV, strictly ascending.
+    spectrum : ndarray, shape (n,)
+        Mass absorption in cm2/g, or optical density, as `scale` says.
+    value_sd : float
+        Standard deviation of `value`; 0 when it is taken as exact.
+    spectrum_sd : ndarray, shape (n,), optional
+        Standard deviation of `spectrum`.
+    formula : str
+        Chemical formula, "" when unknown.
+    molar_mass : float
+        g/mol, NaN when unknown.
+    density : float
+        g/cm3, NaN when unknown.
+    scale, kind : str
+        ``"mass_absorption"`` or ``"optical_density"``; ``"measured"``, ``"synthetic"``,
+        ``"calculated"`` or ``"mixture"``.
+    source : str
+        File or sentence saying where the spectrum comes from.
+    metadata : dict
+        Header fields of the file.
+
+    Examples
+    --------
+    >>> one = Standard("a", "A", 0.0, energy=[510.0, 520.0], spectrum=[0.0, 1.0])
+    >>> one.kind, one.scale
+    ('measured', 'optical_density')
+    """
+
+    id: str
+    label: str
+    value: float
+    energy: np.ndarray
+    spectrum: np.ndarray
+    value_sd: float = 0.0
+    spectrum_sd: np.ndarray | None = None
+    formula: str = ""
+    molar_mass: float = np.nan
+    density: float = np.nan
+    scale: Scale = "optical_density"
+    kind: Kind = "measured"
+    source: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("energy", "spectrum", "spectrum_sd"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.float64))
+        problem = self._problem()
+        if problem:
+            raise LibraryError(
+                problem[0],
+                where=f"standard {self.id!r} ({self.source or self.label})",
+                remedy=problem[1],
+            )
+
+    def _problem(self) -> tuple[str, str] | None:
+        """What is wrong with this standard, and what to do about it."""
+        if not self.id:
+            return "has no id", "give it a short unique name"
+        if (
+            self.energy.ndim != 1
+            or self.energy.size < 2
+            or self.spectrum.shape != self.energy.shape
+        ):
+            return (
+                f"has {self.energy.size} energies and {self.spectrum.size} values",
+                "give two energies or more and one value for each",
+            )
+        if not (np.isfinite(self.energy).all() and np.isfinite(self.spectrum).all()):
+            return "holds a value that is not finite", "remove the row from its file"
+        falling = np.flatnonzero(np.diff(self.energy) <= 0)
+        if falling.size:
+            k = falling[0]
+            return (
+                f"has {self.energy[k + 1]:.3f} eV after {self.energy[k]:.3f} eV",
+                "sort its rows by energy and remove repeated ones",
+            )
+        if self.spectrum_sd is not None and self.spectrum_sd.shape != self.energy.shape:
+            return "has a standard deviation of another length", "give one per energy"
+        if not np.isfinite(self.value):
+            return "has no value of the composition variable", "add 'value = …' to library.toml"
+        if self.scale not in get_args(Scale):
+            return f"scale is {self.scale!r}", f"use one of {', '.join(get_args(Scale))}"
+        if self.kind not in get_args(Kind):
+            return f"kind is {self.kind!r}", f"use one of {', '.join(get_args(Kind))}"
+        for name in ("molar_mass", "density"):
+            if getattr(self, name) <= 0:
+                return f"has a {name} of {getattr(self, name):g}", "give a positive number"
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """Standards that belong together: one composition variable, one scale.
+
+    Parameters
+    ----------
+    id, name : str
+        Short name, and name for titles.
+    variable : str
+        What the values of the standards mean, for example ``"x in LixV2O5"``.
+    standards : sequence of Standard
+        At least one; ids differ.
+    energy_window : pair of float, optional
+        Range (eV) meant for fits; all that the spectra share when left out.
+    licence : str
+        Licence of the spectra.
+
+    Examples
+    --------
+    >>> library = open_library("lixv2o5-model").select("alpha-Li0.1V2O5", "epsilon-Li0.45V2O5")
+    >>> library.values.tolist(), library.mass_scale, library.synthetic
+    ([0.1, 0.45], True, True)
+    >>> library.spectra([518.0, 518.2]).sizes
+    Frozen({'standard': 2, 'energy': 2})
+    """
+
+    id: str
+    name: str
+    variable: str
+    standards: tuple[Standard, ...]
+    energy_window: tuple[float, float] | None = None
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "standards", tuple(self.standards))
+        where = f"library {self.id!r}"
+        if not self.standards:
+            raise LibraryError("holds no standard", where, "add one to it")
+        repeated = {name for name in self.names if self.names.count(name) > 1}
+        if repeated:
+            raise LibraryError(
+                f"two standards have the id {sorted(repeated)[0]!r}", where, "rename one of them"
+            )
+        scales = {standard.scale for standard in self.standards}
+        if len(scales) > 1:
+            odd = next(s.id for s in self.standards if s.scale != self.standards[0].scale)
+            raise LibraryError(
+                f"mixes spectra in cm2/g and spectra in optical density ({odd!r} differs from "
+                f"{self.names[0]!r})",
+                where,
+                "give all of them the same scale",
+            )
+        low, high = self.energy_range
+        if low >= high:
+            raise LibraryError(
+                "its spectra have no energy range in common",
+                where,
+                "use standards measured over the same edge",
+            )
+        window = (low, high) if self.energy_window is None else self.energy_window
+        if not window[0] < window[1]:
+            raise LibraryError(
+                f"its energy window runs from {window[0]:g} to {window[1]:g} eV",
+                where,
+                "write energy_window = [lowest, highest]",
+            )
+        object.__setattr__(self, "energy_window", (float(window[0]), float(window[1])))
+
+    @property
+    def names(self) -> list[str]:
+        """Ids of the standards."""
+        return [standard.id for standard in self.standards]
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the standards for legends."""
+        return [standard.label for standard in self.standards]
+
+    @property
+    def values(self) -> np.ndarray:
+        """Composition variable of each standard."""
+        return np.array([standard.value for standard in self.standards])
+
+    @property
+    def molar_mass(self) -> np.ndarray:
+        """Molar masses in g/mol, NaN where unknown."""
+        return np.array([standard.molar_mass for standard in self.standards])
+
+    @property
+    def density(self) -> np.ndarray:
+        """Densities in g/cm3, NaN where unknown."""
+        return np.array([standard.density for standard in self.standards])
+
+    @property
+    def mass_scale(self) -> bool:
+        """Whether the spectra are mass absorption in cm2/g."""
+        return self.standards[0].scale == "mass_absorption"
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any of the spectra was not measured but made up."""
+        return any(standard.kind == "synthetic" for standard in self.standards)
+
+    @property
+    def kind(self) -> str:
+        """What all standards are (``"measured"``, …), or ``"mixed"``."""
+        kinds = {standard.kind for standard in self.standards}
+        return kinds.pop() if len(kinds) == 1 else "mixed"
+
+    @property
+    def energy_range(self) -> tuple[float, float]:
+        """Lowest and highest energy (eV) that all standards cover."""
+        return (
+            max(float(standard.energy[0]) for standard in self.standards),
+            min(float(standard.energy[-1]) for standard in self.standards),
+        )
+
+    def select(self, *names: str) -> Library:
+        """The library with the named standards only, in the order given.
+
+        Raises
+        ------
+        LibraryError
+            A name is unknown.
+        """
+        known = dict(zip(self.names, self.standards, strict=True))
+        for name in names:
+            if name not in known:
+                near = difflib.get_close_matches(name, self.names, n=1)
+                hint = f"did you mean {near[0]!r}" if near else "choose among its standards"
+                raise LibraryError(
+                    f"has no standard {name!r}; it holds {', '.join(self.names)}",
+                    f"library {self.id!r}",
+                    hint,
+                )
+        return replace(self, standards=tuple(known[name] for name in names))
+
+    def covers(self, energy: ArrayLike, shift: float = 0.0) -> np.ndarray:
+        """Whether all standards are tabulated at ``energy - shift``, as a bool array.
+
+        Parameters
+        ----------
+        energy : array_like, shape (n,)
+            Energies (eV) of the stack's axis.
+        shift : float
+            E(stack axis) - E(library) in eV.
+        """
+        at = np.asarray(energy, dtype=np.float64) - shift
+        low, high = self.energy_range
+        return (at >= low - RANGE_TOLERANCE) & (at <= high + RANGE_TOLERANCE)
+
+    def spectra(self, energy: ArrayLike, *, shift: float = 0.0) -> xr.DataArray:
+        """Standards on the energies of a stack, ``S_k(E) = s_k(E - shift)``, interpolated linearly.
+
+        Parameters
+        ----------
+        energy : array_like, shape (n_energy,)
+            Energies (eV) of the stack's axis.
+        shift : float
+            E(stack axis) - E(library) in eV: -0.4 when a feature of the library at 517.0 is found
+            at 516.6.
+
+        Returns
+        -------
+        DataArray (standard, energy)
+            In cm2/g or optical density, with the ids as coordinate ``standard``.
+
+        Raises
+        ------
+        LibraryError
+            The library does not cover these energies.
+        """
+        axis = np.atleast_1d(np.asarray(energy, dtype=np.float64))
+        covered = self.covers(axis, shift)
+        if not covered.all():
+            raise LibraryError(
+                self._uncovered(axis, covered, shift),
+                f"library {self.id!r}",
+                "drop the energies outside with [input] drop_energies, or use a library measured "
+                "over the whole range",
+            )
+        return xr.DataArray(
+            np.stack([np.interp(axis - shift, s.energy, s.spectrum) for s in self.standards]),
+            dims=("standard", "energy"),
+            coords={
+                "standard": ("standard", self.names),
+                "energy": ("energy", axis, {"units": "eV", "long_name": "photon energy"}),
+            },
+            name="standards",
+            attrs={
+                "units": "cm2/g" if self.mass_scale else "1",
+                "long_name": "mass absorption" if self.mass_scale else "optical density",
+                "library": self.id,
+                "energy_shift_eV": float(shift),
+            },
+        )
+
+    def _uncovered(self, axis: np.ndarray, covered: np.ndarray, shift: float) -> str:
+        """Sentence about the energies that the library lacks."""
+        low, high = self.energy_range
+        shifted = f" (shifted by {shift:+.3f} eV)" if shift else ""
+        return (
+            f"covers {low:.2f} to {high:.2f} eV{shifted}, the stack runs from {axis.min():.2f} to "
+            f"{axis.max():.2f} eV: "
+            f"{int((~covered).sum())} of {axis.size} energies lie outside"
+        )
+
+    def __str__(self) -> str:
+        low, high = self.energy_range
+        rows = [
+            f"{self.name}: {len(self.standards)} standards, {low:g} to {high:g} eV, {self.variable}"
+        ]
+        rows += [f"  {s.id:<24} {s.value:g}  {s.label}  [{s.kind}]" for s in self.standards]
+        return "\n".join(rows)
+
+
+def open_library(source: str | Path) -> Library:
+    """Open a library: a shipped one by name, or a folder of your own.
+
+    Parameters
+    ----------
+    source : str or Path
+        ``"lixv2o5-model"`` (six synthetic standards), ``"lixv2o5-model-smooth"`` (the same without
+        phase-specific jitter: nearly collinear), or the path of a folder with a ``library.toml``,
+        or of that file.
+
+    Returns
+    -------
+    Library
+
+    Raises
+    ------
+    LibraryError, FileFormatError
+        There is no such library, or one of its files is missing or wrong.
+
+    Examples
+    --------
+    >>> open_library("lixv2o5-model").names[:2]
+    ['alpha-V2O5', 'alpha-Li0.1V2O5']
+    """
+    from chemoscape.standards import folder
+
+    if isinstance(source, str) and os.sep not in source and not source.endswith(".toml"):
+        if source == SMOOTH:
+            from chemoscape.standards.model import smooth_library
+
+            return smooth_library()
+        shipped = folder.shipped_libraries()
+        if source in shipped:
+            return folder.read_library(shipped[source])
+        if not Path(source).exists():
+            raise LibraryError(
+                f"there is no library {source!r}",
+                remedy=f"use a shipped one ({', '.join([*shipped, SMOOTH])}) or the path of a "
+                "folder with a library.toml",
+            )
+    return folder.read_library(source)

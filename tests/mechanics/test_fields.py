@@ -1,0 +1,226 @@
+"""From a composition map to stress fields: what they hold, what is refused or warned of."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+
+import meshio
+import numpy as np
+import pytest
+import xarray as xr
+
+from chemoscape.errors import ChemoscapeWarning, MeshError, RecipeError, ResultsError, StackError
+from chemoscape.mechanics.elasticity import Springs
+from chemoscape.mechanics.fields import stress
+from chemoscape.mechanics.material import LIXV2O5_ILLUSTRATIVE, Material
+
+PITCH = 0.1
+
+
+def ellipse(rows=30, columns=50, origin=(0.0, 0.0)):
+    """Lithium-rich core in an elliptic particle; NaN outside, as `composition` leaves it."""
+    y, x = np.mgrid[:rows, :columns]
+    rho = np.hypot((x - columns / 2) / (0.45 * columns), (y - rows / 2) / (0.42 * rows))
+    inside = rho < 1
+    values = 0.1 + 0.175 * (1 - np.tanh((rho - 0.6) / 0.1))
+    return xr.Dataset(
+        {
+            "composition": (("y", "x"), np.where(inside, values, np.nan)),
+            "mask": (("y", "x"), inside),
+        },
+        coords={
+            "y": origin[0] + PITCH * np.arange(rows),
+            "x": origin[1] + PITCH * np.arange(columns),
+        },
+        attrs={"variable": "x in LixV2O5"},
+    )
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return stress(ellipse(), LIXV2O5_ILLUSTRATIVE, boundary=["free", "fixed"])
+
+
+def test_importing_the_room_loads_neither_gmsh_nor_a_window():
+    code = (
+        "import sys, chemoscape.mechanics.fields, chemoscape.mechanics.material; "
+        "loaded = {'gmsh', 'matplotlib.pyplot'} & set(sys.modules); assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_one_boundary_gives_one_field_and_a_list_a_list(pair):
+    single = stress(ellipse(), LIXV2O5_ILLUSTRATIVE, boundary="fixed")
+    assert [field.boundary for field in pair] == ["free", "fixed"]
+    xr.testing.assert_identical(single.dataset, pair[1].dataset)
+    (springs,) = stress(ellipse(), LIXV2O5_ILLUSTRATIVE, boundary=[Springs(10.0)])
+    assert springs.boundary == "springs-10-GPa-per-um"
+    means = [f.von_mises_summary()["von_mises_mean_MPa"] for f in (pair[0], springs, pair[1])]
+    assert means == sorted(means)
+
+
+def test_what_a_field_holds(pair):
+    for field in pair:
+        data = field.dataset
+        assert set(data.sizes) == {"node", "element", "vertex"}
+        assert data["triangle"].max() == data.sizes["node"] - 1
+        assert all("units" in data[name].attrs for name in data.data_vars if name != "triangle")
+        assert all(isinstance(value, str | int | float) for value in data.attrs.values())
+        assert data.attrs["material_status"] == "illustrative"
+        assert (data.attrs["reference"], field.reference) == (0.0, 0.0)
+        for name in data.data_vars:
+            assert np.isfinite(data[name]).all(), name
+
+
+def test_derived_stresses_agree_with_the_tensor(pair):
+    data = pair[1].dataset
+    tensor = np.array(
+        [[data.stress_xx, data.stress_xy], [data.stress_xy, data.stress_yy]]
+    ).transpose(2, 0, 1)
+    low, high = np.linalg.eigvalsh(tensor).T
+    np.testing.assert_allclose(data.principal_1, high, atol=1e-9)
+    np.testing.assert_allclose(data.principal_2, low, atol=1e-9)
+    np.testing.assert_allclose(data.von_mises**2, low**2 + high**2 - low * high, rtol=1e-9)
+    np.testing.assert_allclose(3 * data.hydrostatic, low + high, atol=1e-9)
+
+
+def test_plane_strain_counts_the_out_of_plane_stress():
+    uniform = ellipse()
+    uniform["composition"] = uniform["composition"] * 0 + 0.4
+    field = stress(uniform, LIXV2O5_ILLUSTRATIVE, boundary="fixed", plane="strain")
+    in_plane = -1e3 * 43.0 * LIXV2O5_ILLUSTRATIVE.strain(0.4) / (1.3 * 0.4)
+    np.testing.assert_allclose(field.dataset.stress_xx, in_plane, rtol=1e-9)
+    np.testing.assert_allclose(field.dataset.von_mises, abs(in_plane) * 0.4, rtol=1e-9)
+    np.testing.assert_allclose(field.dataset.hydrostatic, in_plane * 2.6 / 3, rtol=1e-9)
+
+
+def test_composition_on_the_nodes_has_no_false_rim(pair):
+    nodes = pair[0].dataset["composition"]
+    inside = ellipse()["composition"]
+    assert float(nodes.min()) >= float(inside.min())
+    assert float(nodes.max()) <= float(inside.max())
+
+
+def test_back_on_the_pixel_grid(pair):
+    image = ellipse()
+    maps = pair[0].to_grid()
+    assert maps["von_mises"].dims == ("y", "x")
+    np.testing.assert_array_equal(maps.x, image.x)
+    mask = image["mask"].values
+    found = np.isfinite(maps["composition"].values)
+    assert (found & ~mask).sum() < 0.01 * mask.sum()
+    assert (found & mask).sum() > 0.98 * mask.sum()
+    difference = (maps["composition"] - image["composition"]).values[found]
+    assert np.abs(difference).mean() < 0.01
+
+    finer = pair[0].to_grid(like=image.interp(x=np.arange(0.5, 4.5, 0.03), y=[1.0, 1.5, 2.0]))
+    assert finer["displacement_x"].shape == (3, 134)
+    # a grid far away sees nothing
+    assert pair[0].to_grid(image.assign_coords(x=image.x + 100))["von_mises"].isnull().all()
+
+
+def test_place_on_the_stage_does_not_matter(pair):
+    moved = stress(ellipse(origin=(-2000.0, 11000.0)), LIXV2O5_ILLUSTRATIVE, boundary="free")
+    for name, value in pair[0].von_mises_summary().items():
+        assert moved.von_mises_summary()[name] == pytest.approx(value, rel=0.03)
+    assert float(moved.dataset.node_x.mean()) > 11000
+
+
+def test_summary_is_weighted_by_area(pair):
+    data = pair[1].dataset
+    summary = pair[1].von_mises_summary()
+    assert summary["von_mises_mean_MPa"] == pytest.approx(
+        np.average(data.element_von_mises, weights=data.element_area)
+    )
+    above = data.element_von_mises > summary["von_mises_p99_MPa"]
+    assert 0.001 < float(data.element_area[above].sum() / data.element_area.sum()) <= 0.01
+    assert summary["von_mises_max_MPa"] == float(data.element_von_mises.max())
+
+
+def test_save_for_paraview(tmp_path, pair):
+    target = tmp_path / "stress-free.vtu"
+    target.write_text("an older file")
+    assert pair[0].save(target) == target
+    read = meshio.read(target)
+    np.testing.assert_allclose(read.point_data["von_mises"], pair[0].dataset["von_mises"])
+    np.testing.assert_allclose(read.cell_data["element_area"][0], pair[0].dataset["element_area"])
+    assert read.point_data["displacement"].shape[1] == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["stress-free.vtu"]
+
+    with pytest.raises(ResultsError, match=r"saved as \.vtu"):
+        pair[0].save(tmp_path / "stress.vtk")
+    with pytest.raises(ResultsError, match="cannot be written"):
+        pair[0].save(tmp_path / "nowhere" / "stress.vtu")
+
+
+def test_dataset_survives_netcdf(tmp_path, pair):
+    path = tmp_path / "field.h5"
+    pair[0].dataset.to_netcdf(path, engine="h5netcdf")
+    with xr.open_dataset(path, engine="h5netcdf") as read:
+        xr.testing.assert_equal(read.load(), pair[0].dataset)
+
+
+def test_paper_mode_is_close_to_the_default(pair):
+    first = stress(ellipse(), LIXV2O5_ILLUSTRATIVE, order=1)
+    assert first.von_mises_summary()["von_mises_mean_MPa"] == pytest.approx(
+        pair[0].von_mises_summary()["von_mises_mean_MPa"], rel=0.05
+    )
+
+
+def test_input_is_left_alone():
+    image = ellipse()
+    before = image.copy(deep=True)
+    stress(image, LIXV2O5_ILLUSTRATIVE)
+    xr.testing.assert_identical(image, before)
+
+
+def test_large_strain_is_said():
+    soft = Material(43.0, 0.3, 0.1)
+    with pytest.warns(ChemoscapeWarning, match="free boundary: strains reach 4.*3%"):
+        stress(ellipse(), soft)
+
+
+def test_pixels_without_composition_are_said():
+    image = ellipse()
+    image["composition"].values[14:16, 24:26] = np.nan
+    with pytest.warns(
+        ChemoscapeWarning, match="4 of .* pixels inside the mask have no composition"
+    ):
+        field = stress(image, LIXV2O5_ILLUSTRATIVE)
+    assert np.isfinite(field.dataset["von_mises"]).all()
+
+
+def test_large_particles_get_a_coarser_mesh_and_it_is_said(monkeypatch):
+    monkeypatch.setattr("chemoscape.mechanics.fields.MAX_DEFAULT_TRIANGLES", 100)
+    with pytest.warns(ChemoscapeWarning, match="particles are large"):
+        field = stress(ellipse(), LIXV2O5_ILLUSTRATIVE)
+    assert field.dataset.sizes["element"] < 250
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        (lambda d: d.drop_vars("mask"), StackError, "no map 'mask'"),
+        (lambda d: d.drop_vars("x"), StackError, "no ascending coordinate 'x'"),
+        (lambda d: d.isel(y=slice(None, None, -1)), StackError, "ascending coordinate 'y'"),
+        (lambda d: d.transpose("x", "y"), StackError, "dims"),
+        (lambda d: d.assign(mask=d["mask"] & False), MeshError, "holds no pixel"),
+        (lambda d: d.assign(composition=d["composition"] * np.nan), MeshError, "finite"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*pixels inside the mask have no composition")
+def test_maps_that_cannot_be_used(change, error, match):
+    with pytest.raises(error, match=match):
+        stress(change(ellipse()), LIXV2O5_ILLUSTRATIVE)
+
+
+def test_unknown_boundary_is_refused_before_any_work():
+    with pytest.raises(RecipeError, match="'clamped' is unknown"):
+        stress(ellipse(), LIXV2O5_ILLUSTRATIVE, boundary=["free", "clamped"])
+
+
+def test_reference_is_carried():
+    field = stress(ellipse(), dataclasses.replace(LIXV2O5_ILLUSTRATIVE, reference=0.1))
+    assert field.reference == 0.1

@@ -1,0 +1,128 @@
+"""The whole line on the real ALS stack, against the answers that are known for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import chemoscape as cs
+from chemoscape.recipe import read_recipe
+from chemoscape.results import summary_of
+
+RECIPE = Path(__file__).with_name("als_fe2p.toml")
+#: Reduced fraction by mass in data/README.md: unconstrained least squares with a constant.
+KNOWN_FRACTION = 0.254
+
+
+def recipe(als, library, **changes):
+    return read_recipe(
+        RECIPE,
+        {
+            "input.path": str(als / "71214078.hdr"),
+            "absorbance.i0": str(als / "i0.xsp"),
+            "standards.library": str(library),
+            **changes,
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def result(als, als_library, tmp_path_factory):
+    """A full run with the shift fitted."""
+    folder = tmp_path_factory.mktemp("run") / "als"
+    return cs.run(recipe(als, als_library), output=folder), folder
+
+
+def test_known_fraction_with_the_shift_held(als, als_library):
+    held = recipe(
+        als,
+        als_library,
+        **{
+            "calibration.energy_shift": 0.0,
+            "deconvolution.route": "direct",
+            "clusters.enabled": False,
+            "stress.enabled": False,
+        },
+    )
+    summary = summary_of(cs.run(held))
+    assert summary.composition.mean_mass_weighted == pytest.approx(KNOWN_FRACTION, abs=0.02)
+
+
+def test_published_numbers_to_the_digit(als, als_library):
+    """Unconstrained least squares on the naive optical density, total weight above 0.25."""
+    stack = cs.open_stack(als / "71214078.hdr")
+    energy, i0 = np.loadtxt(als / "i0.xsp", unpack=True)
+    naive = np.log(i0[:, None, None] / stack)
+    naive.attrs = {"quantity": "optical_density"}
+    library = cs.open_library(als_library)
+    maps = cs.deconvolve(naive, library, nonnegative=False, energy_shift=0.0)
+    reduced, oxidised = maps.weight.values
+    inside = reduced + oxidised > 0.25
+    assert inside.sum() == 2786
+    fraction = reduced[inside] / (reduced + oxidised)[inside]
+    assert reduced[inside].sum() / (reduced + oxidised)[inside].sum() == pytest.approx(
+        0.254, abs=5e-4
+    )
+    assert fraction.mean() == pytest.approx(0.279, abs=5e-4)
+    assert np.median(fraction) == pytest.approx(0.177, abs=5e-4)
+    assert np.median(maps.residual.values) == pytest.approx(0.0532, abs=5e-5)
+    np.testing.assert_allclose(stack.energy, energy, atol=1e-3)
+
+
+def test_units_are_brought_together_and_said(result):
+    summary = summary_of(result[0])
+    assert "0.433" in summary.units.correction
+    assert any("0.433" in warning for warning in summary.warnings)
+
+
+def test_fitted_shift(result):
+    summary = summary_of(result[0])
+    assert abs(summary.energy_shift_eV.value) <= 0.01
+    assert summary.composition.mean_mass_weighted == pytest.approx(KNOWN_FRACTION, abs=0.03)
+
+
+@pytest.mark.parametrize("injected", [-0.4, 0.4])
+def test_an_injected_shift_is_recovered(als, als_library, injected):
+    """Move the library's energies: the fitted shift follows, and the fraction stays."""
+    from dataclasses import replace
+
+    library = cs.open_library(als_library)
+    moved = replace(
+        library,
+        standards=tuple(replace(s, energy=s.energy - injected) for s in library.standards),
+        energy_window=None,
+    )
+    stack = cs.open_stack(als / "71214078.hdr")
+    od = cs.optical_density(stack, i0=als / "i0.xsp").sel(energy=slice(702.0, 728.0))
+    straight = cs.deconvolve(od, library, weights="uniform")
+    other = cs.deconvolve(od, moved, weights="uniform")
+    difference = other.attrs["energy_shift_eV"] - straight.attrs["energy_shift_eV"]
+    assert difference == pytest.approx(injected, abs=0.005)
+    fractions = [
+        cs.composition(maps, lib).attrs["mean_mass_weighted"]
+        for maps, lib in ((straight, library), (other, moved))
+    ]
+    assert fractions[1] == pytest.approx(fractions[0], abs=0.003)
+
+
+def test_every_file_is_there(result):
+    folder = result[1]
+    names = {path.name for path in folder.iterdir()}
+    assert {
+        "results.h5",
+        "summary.json",
+        "report.html",
+        "recipe.toml",
+        "figures",
+        "spectra.csv",
+        "stress-free.vtu",
+        "stress-fixed.vtu",
+    } <= names
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["composition"]["variable"] == "Fe(II) fraction"
+    stress = summary["stress"]
+    assert stress["fixed"]["von_mises_mean_MPa"] > stress["free"]["von_mises_mean_MPa"]
+    assert "illustrative" in (folder / "report.html").read_text(encoding="utf-8")

@@ -1,0 +1,166 @@
+"""Composition from weights: exact on exact data, honest about its error, and on what grid."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chemoscape import simulate
+from chemoscape.chemistry import composition
+from chemoscape.decompose.direct import deconvolve
+from chemoscape.errors import LibraryError
+from chemoscape.standards.library import open_library
+from chemoscape.standards.mixing import mean_composition
+
+TWO = ("alpha-Li0.1V2O5", "epsilon-Li0.45V2O5")
+
+
+@pytest.fixture(scope="module")
+def library():
+    return open_library("lixv2o5-model")
+
+
+@pytest.fixture(scope="module")
+def two(library):
+    return library.select(*TWO)
+
+
+@pytest.fixture(scope="module")
+def maps(twin_density, two):
+    return deconvolve(twin_density, two, energy_shift=-0.4)
+
+
+def test_exact_without_noise(two, density_of):
+    truth = simulate.core_shell()
+    comp = composition(deconvolve(density_of(truth), two), two, smooth_px=0)
+    thick = (truth.thickness >= 0.25).values
+    error = (comp.composition - truth.composition).values[thick]
+    assert np.abs(error).max() <= 0.001
+    np.testing.assert_allclose(
+        comp.thickness.values[thick],
+        (truth.thickness * truth.thickness_nm).values[thick],
+        rtol=1e-4,
+    )
+    assert comp.thickness.attrs["units"] == "nm"
+
+
+@pytest.mark.parametrize(("names", "factor"), [(TWO, 1.10), (None, 1.5)], ids=["two", "six"])
+def test_error_against_the_cramer_rao_bound(twin_density, twin, library, names, factor):
+    chosen = library.select(*names) if names else library
+    comp = composition(deconvolve(twin_density, chosen, energy_shift=-0.4), chosen, smooth_px=0)
+    thick = (twin.thickness >= 0.25).values
+    error = (comp.composition - twin.composition).values[thick]
+    bound = simulate.cramer_rao_composition_sd(twin, chosen).values[thick]
+    assert np.isfinite(error).all()
+    assert np.sqrt((error**2).mean()) <= factor * np.sqrt((bound**2).mean())
+
+
+def test_counting_sd_covers_two_thirds_of_mixed_pixels(maps, two, twin):
+    comp = composition(maps, two, smooth_px=0)
+    mixed = (twin.labels == 1).values & comp["mask"].values
+    error = np.abs(comp.composition - twin.composition).values[mixed]
+    assert mixed.sum() > 1000
+    assert (error < comp.composition_sd_counting.values[mixed]).mean() == pytest.approx(
+        0.683, abs=0.04
+    )
+
+
+def uniform_particle(library, shares, noise=0.0):
+    """Optical density of the simulated particle's shape, made of one mixture throughout."""
+    thickness = simulate.core_shell().thickness
+    energy = simulate.measurement_energies()
+    spectrum = np.asarray(shares) * 1e-4 @ library.spectra(energy).values
+    rng = np.random.default_rng(0)
+    clean = spectrum[:, None, None] * thickness.values
+    density = xr.DataArray(
+        (clean + noise * rng.normal(size=clean.shape)).astype(np.float32),
+        dims=("energy", "y", "x"),
+        coords={"energy": energy, "y": thickness.y, "x": thickness.x},
+        attrs={"quantity": "optical_density"},
+    )
+    variance = xr.full_like(density, max(noise, 1e-4) ** 2)
+    return xr.Dataset({"optical_density": density, "variance": variance}), thickness
+
+
+def test_smoothing_lowers_the_noise_as_stated(two):
+    """Inside a uniform particle the scatter of the smoothed map is its own stated sd."""
+    od, thickness = uniform_particle(two, [0.5, 0.5], noise=0.01)
+    maps = deconvolve(od, two, energy_shift=0.0)
+    smooth, plain = composition(maps, two), composition(maps, two, smooth_px=0)
+    thick = (thickness >= 0.4).values
+    pull = (smooth.composition - smooth.composition.values[thick].mean()).values
+    pull = pull[thick] / smooth.composition_sd_counting.values[thick]
+    assert pull.std() == pytest.approx(1.0, abs=0.1)
+    assert smooth.composition.values[thick].std() < 0.4 * plain.composition.values[thick].std()
+
+
+def test_refining_keeps_the_pixels_and_fills_between(maps, two):
+    coarse = composition(maps, two)
+    fine = composition(maps, two, refine=2)
+    at_pixels = fine.isel(y=slice(None, None, 2), x=slice(None, None, 2))
+    np.testing.assert_allclose(at_pixels.composition, coarse.composition, atol=1e-12)
+    np.testing.assert_allclose(at_pixels.y, coarse.y)
+    assert fine.sizes["x"] == 2 * coarse.sizes["x"] - 1
+    assert fine.attrs["noise_length_px"] == 2 * coarse.attrs["noise_length_px"]
+
+
+def test_no_false_rim(two):
+    """A uniform particle stays uniform to its edge after smoothing."""
+    od, _ = uniform_particle(two, [0.2, 0.8])
+    comp = composition(deconvolve(od, two, energy_shift=0.0), two, refine=2)
+    want = mean_composition(np.array([0.2, 0.8]), two.values, two.molar_mass).value
+    x = comp.composition.values[comp["mask"].values]
+    assert x.size > 10_000
+    np.testing.assert_allclose(x, want, atol=1e-4)
+
+
+def test_the_shift_error_is_systematic(twin_density, two):
+    held = deconvolve(twin_density, two, energy_shift=-0.4)
+    comp = composition(held, two, smooth_px=0)
+    inside = comp["mask"].values
+    moved = deconvolve(twin_density, two, energy_shift=-0.39)
+    other = composition(moved, two, smooth_px=0, mask=comp["mask"])
+    change = np.abs(other.composition - comp.composition).values[inside]
+    stated = comp.composition_sd_systematic.values[inside] / held.attrs["energy_shift_sd_eV"] * 0.01
+    assert np.median(stated) == pytest.approx(np.median(change), rel=0.2)
+    total = np.hypot(comp.composition_sd_counting, comp.composition_sd_systematic)
+    xr.testing.assert_allclose(comp.composition_sd_total, total.rename("composition_sd_total"))
+
+
+def test_outside_the_mask_nothing_is_claimed(maps, two, twin):
+    comp = composition(maps, two)
+    outside = ~comp["mask"].values
+    assert np.isnan(comp.composition.values[outside]).all()
+    assert np.isnan(comp.composition_sd_total.values[outside]).all()
+    empty = (twin.labels.values < 0) & ~comp["mask"].values
+    assert empty.sum() > 0.98 * (twin.labels.values < 0).sum()
+    assert comp.attrs["masked_share"] == pytest.approx(outside.mean())
+
+
+def test_another_library_is_refused(maps, library):
+    with pytest.raises(LibraryError, match="give the library"):
+        composition(maps, library)
+
+
+@given(
+    st.lists(st.floats(0.01, 10), min_size=2, max_size=6),
+    st.floats(0.1, 100),
+)
+def test_mixture_is_a_mean_and_scale_free(weights, scale):
+    t = np.array(weights)
+    values, molar = np.linspace(0, 0.9, t.size), np.linspace(180, 190, t.size)
+    one = mean_composition(t, values, molar)
+    other = mean_composition(scale * t, values, molar)
+    assert values.min() - 1e-12 <= one.value <= values.max() + 1e-12
+    assert other.value == pytest.approx(one.value, rel=1e-9, abs=1e-12)
+    # Homogeneous of degree zero: Euler's theorem.
+    assert (one.gradient * t).sum() == pytest.approx(0, abs=1e-9)
+
+
+def test_mixture_counts_formula_units():
+    """Equal masses of a light and a heavy formula unit: more light ones."""
+    mixture = mean_composition(np.array([1.0, 1.0]), np.array([0.0, 1.0]), np.array([100.0, 300.0]))
+    assert mixture.value == pytest.approx(0.25)

@@ -1,0 +1,198 @@
+"""The command line: every command, and bad input in one sentence with nothing written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import chemoscape as cs
+from chemoscape import simulate
+from chemoscape import stack as stacks
+from chemoscape.cli import main
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def small_stack(tmp_path_factory):
+    """A small noisy particle as a file."""
+    path = tmp_path_factory.mktemp("stack") / "wire.h5"
+    truth = simulate.core_shell(shape=(36, 48), pixel_um=0.1, poisson=True)
+    cs.save_stack(truth.stack, path)
+    return path
+
+
+def complaint(capsys, arguments, status=2):
+    """Run a command that must fail; return its one sentence."""
+    assert main([str(a) for a in arguments]) == status
+    said = capsys.readouterr().err.strip()
+    assert "Traceback" not in said
+    assert said.startswith("chemoscape: ")
+    return said
+
+
+def test_help_of_every_command(capsys):
+    for command in ("demo", "inspect", "init", "run", "standards"):
+        assert main([command, "--help"]) == 0
+        assert "Usage" in capsys.readouterr().out
+
+
+def test_inspect(small_stack, capsys):
+    assert main(["inspect", str(small_stack)]) == 0
+    text = capsys.readouterr().out
+    assert "508" in text
+    assert "36" in text
+    assert main(["inspect", str(small_stack), "--json"]) == 0
+    json.loads(capsys.readouterr().out)
+
+
+def test_standards(capsys):
+    assert main(["standards", "list"]) == 0
+    assert "lixv2o5-model" in capsys.readouterr().out
+    assert main(["standards", "show", "lixv2o5-model"]) == 0
+    assert capsys.readouterr().out.count("(synthetic)") >= 6
+
+
+def test_init_then_run(here, small_stack, capsys):
+    """What a new user does: init, run, look."""
+    assert main(["init", str(small_stack)]) == 0
+    assert main(["run", "wire.toml"]) == 0
+    out, err = capsys.readouterr()
+    assert "composition" in out
+    assert "report.html" in err
+    assert (here / "wire-results" / "report.html").exists()
+    assert main(["run", "wire.toml"]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert (
+        main(["run", "wire.toml", "--overwrite", "--json", "--set", "clusters.n_clusters=2"]) == 0
+    )
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["input"]["path"] == str(small_stack)
+    assert {path.name for path in here.iterdir()} == {"wire.toml", "wire-results"}
+
+
+def test_the_resolved_recipe_gives_the_same_numbers(here, small_stack, capsys):
+    main(["init", str(small_stack)])
+    main(["run", "wire.toml"])
+    assert main(["run", "wire-results/recipe.toml", "--output", "again"]) == 0
+    capsys.readouterr()
+    first, again = (
+        json.loads((here / name / "summary.json").read_text()) for name in ("wire-results", "again")
+    )
+    for key in ("composition", "routes", "energy_shift_eV", "phases", "rank"):
+        assert first[key] == again[key]
+
+
+def test_several_stacks_and_one_of_them_broken(here, small_stack, capsys):
+    main(["init", str(small_stack)])
+    good, bad = here / "good.h5", here / "bad.h5"
+    shutil.copy(small_stack, good)
+    bad.write_bytes(b"not HDF5")
+    assert main(["run", "wire.toml", "--input", str(bad), str(good), "--output", "both"]) == 2
+    said = capsys.readouterr().err
+    assert "bad.h5" in said
+    assert "1 of 2 stacks failed" in said
+    assert (here / "both" / "good" / "summary.json").exists()
+    assert not (here / "both" / "bad").exists()
+
+
+def test_missing_stack(here, capsys):
+    said = complaint(capsys, ["inspect", "nowhere.hdr"])
+    assert "nowhere.hdr" in said
+    (here / "r.toml").write_text('[input]\npath = "nowhere.hdr"\n')
+    assert "nowhere.hdr" in complaint(capsys, ["run", "r.toml"])
+    assert not (here / "r-results").exists()
+
+
+def test_missing_recipe(here, capsys):
+    assert "no such recipe" in complaint(capsys, ["run", "none.toml"])
+
+
+def test_unknown_key(here, capsys):
+    (here / "r.toml").write_text("[clusters]\nn_cluster = 3\n")
+    said = complaint(capsys, ["run", "r.toml"])
+    assert "n_clusters" in said
+    assert "r.toml" in said
+    assert not (here / "r-results").exists()
+
+
+def recipe_for(here, stack, more=""):
+    (here / "r.toml").write_text(f'[input]\npath = "{stack}"\n{more}', encoding="utf-8")
+    return ["run", "r.toml"]
+
+
+def test_region_outside_the_image(here, small_stack, capsys):
+    more = "[absorbance]\ni0 = {x = [100, 101], y = [100, 101]}\n"
+    said = complaint(capsys, recipe_for(here, small_stack, more))
+    assert "holds no pixel of the image" in said
+    assert not (here / "r-results").exists()
+
+
+def test_library_that_does_not_cover_the_stack(here, capsys):
+    """An iron stack against the vanadium model."""
+    truth = simulate.core_shell(shape=(36, 48), poisson=True)
+    iron = truth.stack.assign_coords(energy=truth.stack.energy + 192.0)
+    cs.save_stack(iron, here / "iron.h5")
+    said = complaint(capsys, recipe_for(here, here / "iron.h5"))
+    assert "lixv2o5-model" in said
+    assert "700.0 to 752.0" in said
+    assert not (here / "r-results").exists()
+
+
+def test_optical_density_passed_as_counts(here, capsys):
+    truth = simulate.core_shell(shape=(36, 48))
+    density = np.log(truth.i0 / truth.stack).transpose("energy", "y", "x")
+    mislabelled = stacks.build(
+        density.values, density.energy, density.y, density.x, quantity="counts"
+    )
+    cs.save_stack(mislabelled, here / "od.h5")
+    said = complaint(capsys, recipe_for(here, here / "od.h5"))
+    assert "as in an optical density" in said
+    assert 'quantity = "optical_density"' in said
+
+
+def test_interrupt(here, small_stack, capsys, monkeypatch):
+    def stop(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("chemoscape.workflow.deconvolve", stop)
+    arguments = recipe_for(here, small_stack)
+    assert main(arguments) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert {path.name for path in here.iterdir()} == {"r.toml"}
+
+
+def test_a_defect_leaves_a_log_not_a_traceback(here, small_stack, capsys, monkeypatch):
+    def break_down(*_args, **_options):
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("chemoscape.workflow.deconvolve", break_down)
+    said = complaint(capsys, recipe_for(here, small_stack), status=1)
+    log = said.split("with the file ")[1].rstrip(".")
+    with open(log, encoding="utf-8") as file:
+        assert "ZeroDivisionError: oops" in file.read()
+
+
+def test_installed_command_runs():
+    done = subprocess.run(
+        [sys.executable, "-m", "chemoscape.cli", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == cs.__version__
+
+
+def test_unknown_option_is_status_two(capsys):
+    assert main(["run", "a.toml", "--no-such-option"]) == 2
+    assert "no-such-option" in capsys.readouterr().err

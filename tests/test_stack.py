@@ -1,0 +1,112 @@
+"""Stacks and regions: one layout, whatever the file had; refusals that say what to do."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+from chemoscape import errors
+from chemoscape import stack as stacks
+from chemoscape.errors import RegionError, StackError
+from chemoscape.stack import Region
+
+
+def small(quantity="counts", scale=1000.0):
+    return stacks.build(
+        scale * np.arange(1, 25).reshape(2, 3, 4),
+        [511.0, 510.0],
+        [0.2, 0.1, 0.0],
+        [0.0, 0.1, 0.2, 0.3],
+        quantity=quantity,
+        per_energy={"ring_current": [300.0, 301.0]},
+        attrs={"source": "made here"},
+    )
+
+
+def test_axes_ascend_and_data_follow():
+    stack = small()
+    assert stack.dims == ("energy", "y", "x")
+    assert stack.dtype == np.float32
+    assert (np.diff(stack.energy) > 0).all()
+    assert (np.diff(stack.y) > 0).all()
+    # Frame 0 was at 511 eV, its first row at y = 0.2.
+    assert float(stack.sel(energy=511.0, y=0.2, x=0.3)) == 4000.0
+    assert stack.ring_current.values.tolist() == [301.0, 300.0]
+
+
+@pytest.mark.parametrize(
+    ("energy", "y", "message"),
+    [
+        ([510.0, 510.0], [0.0, 0.1, 0.2], "same energy, 510.000 eV"),
+        ([510.0, np.nan], [0.0, 0.1, 0.2], "energy axis holds a value that is not finite"),
+        ([510.0, 511.0], [0.0, 0.2, 0.1], "y axis neither rises nor falls"),
+        ([510.0, 511.0, 512.0], [0.0, 0.1, 0.2], "the data have shape"),
+    ],
+)
+def test_impossible_axes_are_refused(energy, y, message):
+    with pytest.raises(StackError, match=message):
+        stacks.build(np.ones((2, 3, 4)), energy, y, np.arange(4.0), quantity="counts")
+
+
+def test_an_optical_density_called_counts_is_refused():
+    with pytest.raises(StackError, match=r"largest value is 0\.024, as in an optical density"):
+        stacks.check(small(scale=0.001))
+    stacks.check(small("optical_density", scale=0.001))
+
+
+def test_the_door_names_what_it_needs():
+    with pytest.raises(StackError, match="needs optical_density, the stack holds counts"):
+        stacks.check(small(), "optical_density")
+    with pytest.raises(StackError, match="expected a stack with dims"):
+        stacks.check(np.ones(3))
+
+
+def test_rectangles_include_their_bounds():
+    mask = Region(x=(0.1, 0.2), y=(0.0, 0.1)).mask(small())
+    assert mask.values.tolist() == [
+        [False, True, True, False],
+        [False, True, True, False],
+        [False, False, False, False],
+    ]
+
+
+def test_polygon():
+    mask = Region(polygon=((-1, -1), (0.15, -1), (0.15, 1), (-1, 1))).mask(small())
+    assert mask.values[:, :2].all()
+    assert not mask.values[:, 2:].any()
+
+
+def test_a_region_outside_the_image_says_where_the_image_is():
+    with pytest.raises(RegionError, match=r"holds no pixel of the image, which spans x 0 to 0\.3"):
+        Region(x=(5, 6), y=(5, 6)).mask(small())
+
+
+@pytest.mark.parametrize(
+    "table",
+    [{"x": [0, 1]}, {"x": [0, 1, 2], "y": [0, 1]}, {"polygon": [[0, 0], [1, 1]]}, {"z": [0, 1]}],
+)
+def test_half_a_region_is_refused(table):
+    with pytest.raises(RegionError):
+        Region.from_mapping(table)
+
+
+def test_pixel_size():
+    assert stacks.pixel_size(small()) == pytest.approx((0.1, 0.1))
+    assert stacks.pixel_size(small().isel(y=[0])) == pytest.approx((0.1, 0.1))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        value
+        for value in vars(errors).values()
+        if isinstance(value, type) and issubclass(value, errors.ChemoscapeError)
+    ],
+)
+def test_errors_survive_pickling(kind):
+    error = kind("what", "where", "do this")
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is kind
+    assert str(copy) == "where: what; do this."

@@ -32,7 +32,7 @@ best_possible = cs.simulate.cramer_rao_composition_sd(truth).where(thick)
 bound = float(np.sqrt((best_possible**2).mean()))
 
 print(f"energy shift  {maps.attrs['energy_shift_eV']:+.4f} eV (truth {truth.energy_shift_eV:+.1f})")
-print(f"error of x    {rms:.4f} rms; no unbiased estimate does better than {bound:.4f}")
+print(f"error of x    {rms:.4f} rms; without weights >= 0 it would be {bound:.4f} at best")
 print(f"its own sd    {float(comp.composition_sd_total.where(thick).median()):.4f} (median)")
 
 assert rms < 0.01

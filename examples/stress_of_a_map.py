@@ -27,8 +27,10 @@ comp = xr.Dataset(
     attrs={"variable": "x in LixV2O5"},
 )
 
-# The paper's E and ν. The strain is illustrative: no record of it could be found for each phase.
-material = cs.Material(young_GPa=43.0, poisson=0.3, eigenstrain=0.0213, status="illustrative")
+# The paper's E and ν. Strain from two lithium concentrations (Equation 7): illustrative.
+material = cs.Material.from_concentrations(
+    young_GPa=43.0, poisson=0.3, composition=(0.1, 0.4), concentration=(1850, 7260)
+)
 
 free, fixed = cs.stress(comp, material, boundary=["free", "fixed"])
 for field in (free, fixed):

@@ -95,7 +95,7 @@ def core_shell(
     shell: str = "alpha-Li0.1V2O5",
     core_share: float = 0.7,
     peak_optical_density: float = 1.4,
-    photons: float = 10_000.0,
+    photons: float = 5_000.0,
     poisson: bool = False,
     od_noise: float = 0.0,
     energy_shift_eV: float = 0.0,
@@ -124,7 +124,8 @@ def core_shell(
     peak_optical_density : float
         Largest optical density of the stack (without an energy shift).
     photons : float
-        Incident counts per pixel at 508 eV, where the beamline gives most.
+        Incident counts per pixel at 508 eV, where the beamline gives most. The default has the
+        counting noise of ``od_noise = 0.01`` where there is no sample.
     poisson : bool
         Draw the counts from Poisson distributions.
     od_noise : float

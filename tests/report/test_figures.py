@@ -223,7 +223,7 @@ def test_ambiguous_clusters_are_hollow(run: SimpleNamespace, drawn: dict[str, Fi
     assert "hollow" in all_text(drawn["clusters"])
     clear = run.table.assign(ambiguous=("cluster", [False] * 3))
     assert "hollow" not in all_text(figures.clusters_figure(run.groups, clear))
-    assert "0.352 ± 0.004" in all_text(drawn["clusters"])
+    assert "0.3520 ± 0.0040" in all_text(drawn["clusters"])
 
 
 def test_drift_is_drawn_from_the_results_too(run: SimpleNamespace) -> None:

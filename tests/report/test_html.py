@@ -12,7 +12,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from chemoscape import results
-from chemoscape.report import html
+from chemoscape.report import html, words
 from chemoscape.report.gallery import run_figures
 
 WARNING = "the fitted energy shift is -0.400 eV; check the calibration"
@@ -219,7 +219,7 @@ def test_unknown_numbers_say_so() -> None:
     ],
 )
 def test_values_are_rounded_to_their_uncertainty(value: float, sd: float, text: str) -> None:
-    assert html.measured(value, sd) == text
+    assert words.measured(value, sd) == text
 
 
 def test_a_heavy_report_is_drawn_coarser(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,8 @@ def cluster(
     n_clusters : int or "auto"
         "auto" takes the number from 2 to 8 with the best silhouette.
     n_components : int, optional
-        Scores used; default the Marchenko-Pastur rank, at least 2.
+        Scores used; default the Marchenko-Pastur rank (or that of split halves), at
+        least 2.
     seed : int
 
     Returns
@@ -59,7 +60,8 @@ def cluster(
     """
     density = od["optical_density"] if isinstance(od, xr.Dataset) else od
     stacks.check(density, "optical_density")
-    found = min(max(int(pcs.attrs["rank_mp"]), 2), pcs.sizes["pc"])
+    rank = pcs.attrs.get("rank_mp", pcs.attrs["rank_cv"])
+    found = min(max(int(rank), 2), pcs.sizes["pc"])
     used = found if n_components is None else n_components
     if not 1 <= used <= pcs.sizes["pc"]:
         raise FitError(

@@ -15,6 +15,8 @@ from chemoscape.preprocess.absorbance import sample_mask
 CUMULATIVE_SHARE = 0.999
 #: Eigenvalues below this share of the largest are float32 rounding, not noise of a measurement.
 ROUNDING = 1e-12
+#: Correlation of neighbouring pixels' noise beyond which they are no longer independent.
+MOST_CORRELATION = 0.1
 
 
 def principal_components(
@@ -31,9 +33,11 @@ def principal_components(
     (Lerotic et al. 2004). Optical densities are not centred by default: without a mean to subtract,
     k components span k spectra.
 
-    Rank criteria, on densities scaled to unit noise (Keenan and Kotula 2004):
+    Rank criteria, on densities scaled to unit noise by its energy mean times its pixel mean (Keenan
+    and Kotula 2004), as measured in what the energies do not tell of each other:
 
-    - ``rank_mp``: eigenvalues above the Marchenko-Pastur edge of pure noise;
+    - ``rank_mp``: eigenvalues above the Marchenko-Pastur edge of pure noise (absent for stacks that
+      were interpolated: their pixels are not independent);
     - ``rank_ind``: minimum of Malinowski's indicator function;
     - ``rank_cv``: eigenspectra that one half of the pixels finds again in the other;
     - ``rank_cumulative``: 99.9 % of the sum of squares, unscaled: the paper's criterion, shown
@@ -84,8 +88,7 @@ def principal_components(
     vectors = vectors * np.where(vectors.sum(axis=0) < 0, -1, 1)
     score = vectors.T.astype(np.float32) @ (flat - mean[:, None].astype(np.float32))
 
-    noise = _separable_noise(od, inside)
-    scaled = (pixels - mean[:, None]) / noise
+    scaled = _scaled_to_unit_noise(pixels - mean[:, None], _stated_variance(od, inside))
     scaled_value, scaled_vectors = _eigen(_gram(scaled, np.zeros(n_energy)))
     scaled_value[scaled_value < ROUNDING * scaled_value[0]] = 0.0
     level, edge = marchenko_pastur(scaled_value, *scaled.shape)
@@ -110,7 +113,7 @@ def principal_components(
         attrs={
             "centred": int(centred),
             "rank_ind": malinowski_rank(scaled_value, scaled.shape[1]),
-            "rank_mp": int((scaled_value > edge).sum()),
+            **({} if _correlated(od) else {"rank_mp": int((scaled_value > edge).sum())}),
             "rank_cv": _split_half_rank(scaled, scaled_vectors, seed),
             "rank_cumulative": int(np.searchsorted(np.cumsum(share), CUMULATIVE_SHARE) + 1),
             "noise_level": level,
@@ -175,16 +178,47 @@ def _eigen(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.maximum(value[::-1], 0), vector[:, ::-1]
 
 
-def _separable_noise(od: xr.Dataset | xr.DataArray, inside: np.ndarray) -> np.ndarray:
-    """Noise sd as (energy mean × pixel mean) of the variance, shape (n_energy, n_pixels); ones if
-    unknown.
-    """
+def _correlated(od: xr.Dataset | xr.DataArray) -> bool:
+    """Whether neighbouring pixels share noise, for which the Marchenko-Pastur law does not hold."""
+    return abs(float(od.attrs.get("noise_correlation", 0.0))) > MOST_CORRELATION
+
+
+def _stated_variance(od: xr.Dataset | xr.DataArray, inside: np.ndarray) -> np.ndarray:
+    """Variance that came with the data, (n_energy, n_pixels) float64; a single one if unknown."""
     if isinstance(od, xr.DataArray) or "variance" not in od:
         return np.ones((1, 1))
-    variance = od["variance"].values.reshape(od.sizes["energy"], -1)[:, inside].astype(np.float64)
-    return np.sqrt(
-        variance.mean(axis=1)[:, None] * variance.mean(axis=0)[None, :] / variance.mean()
-    )
+    return od["variance"].values.reshape(od.sizes["energy"], -1)[:, inside].astype(np.float64)
+
+
+def _scaled_to_unit_noise(pixels: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Divide by the noise that is there, (of its energy) × (of its pixel), starting from that stated.
+
+    A stated variance of the wrong shape (noise that is not Poisson, or was interpolated) would let
+    noise pass for components. So noise is measured as what the other energies do not predict, by
+    regression of every energy on all others (Bioucas-Dias and Nascimento 2008): its residual is
+    ``(G⁻¹D)_e / (G⁻¹)_ee`` with ``G = D·Dᵀ``. From pixel to pixel it is given the power of the stated
+    variance that it follows; single pixels are too few data to be measured one by one.
+    """
+    by_pixel = variance.mean(axis=0)
+    n_energy, n_pixels = pixels.shape
+    if n_pixels < 3 * n_energy:
+        return pixels / np.sqrt(by_pixel * variance.mean(axis=1)[:, None] / variance.mean())
+    left = _unpredicted(pixels / np.sqrt(by_pixel)) * np.sqrt(by_pixel)
+    squares = np.maximum(left**2, np.finfo(float).tiny)
+    if np.ptp(by_pixel) > 0:
+        power = np.polyfit(np.log(by_pixel), np.log(squares.mean(axis=0)), 1)[0]
+        by_pixel = by_pixel ** float(np.clip(power, 0, 2))
+    by_energy = (_unpredicted(pixels / np.sqrt(by_pixel)) ** 2).mean(axis=1)
+    dof = (n_pixels - n_energy + 1) / n_pixels
+    return pixels / np.sqrt(np.maximum(by_energy[:, None] / dof, np.finfo(float).tiny) * by_pixel)
+
+
+def _unpredicted(pixels: np.ndarray) -> np.ndarray:
+    """What a regression on all other energies leaves of each energy."""
+    gram = _gram(pixels, np.zeros(len(pixels)))
+    gram.flat[:: len(gram) + 1] *= 1 + ROUNDING
+    precision = np.linalg.pinv(gram, rcond=ROUNDING, hermitian=True)
+    return (precision @ pixels) / np.maximum(np.diag(precision), np.finfo(float).tiny)[:, None]
 
 
 def _split_half_rank(scaled: np.ndarray, vectors: np.ndarray, seed: int, most: int = 12) -> int:

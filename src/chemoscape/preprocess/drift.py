@@ -91,9 +91,10 @@ def measure_drift(
         )
         return _no_drift(energy, chosen, match.quality)
     bad[chosen] = False
-    good = ~bad
     shifts = match.shifts.copy()
-    shifts[good] = joint_fit.refine(frames[good], shifts[good], weights[good].min(axis=0))
+    # a half-lost frame may be found rightly, and yet must not tell the others where they are
+    whole = ~bad & (match.quality >= 0.5 * registration.usual_quality(match))
+    shifts[whole] = joint_fit.refine(frames[whole], shifts[whole], weights[whole].min(axis=0))
     shifts = registration.bridge_gaps(shifts - shifts[chosen], bad)
     if bad.any():
         warnings.warn(

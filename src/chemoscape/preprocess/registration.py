@@ -143,12 +143,17 @@ def untrusted(match: Match, chance: float) -> np.ndarray:
     alike. The worse the correlation, the smaller the departure that condemns.
     """
     poor = match.quality <= chance
-    usual = ndimage.median_filter(match.quality, size=9, mode="nearest")
+    usual = usual_quality(match)
     away = np.abs(match.shifts - _running_median(match.shifts)).max(axis=1)
     noise = 1.4826 * np.median(away)
     far = (away > max(6 * noise, 0.5)) & (match.quality < 0.75 * usual)
     unlike = (away > 0.5) & (match.quality < 0.5 * usual)
     return np.asarray(poor | far | unlike)
+
+
+def usual_quality(match: Match) -> np.ndarray:
+    """Correlation (n,) of the frames around each frame."""
+    return np.asarray(ndimage.median_filter(match.quality, size=9, mode="nearest"))
 
 
 def bridge_gaps(shifts: np.ndarray, bad: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ from chemoscape.report.panels import (
     robust_limits,
     styled,
 )
-from chemoscape.report.words import pretty, synthetic_note
+from chemoscape.report.words import measured, pretty, synthetic_note
 
 
 @styled
@@ -248,7 +248,7 @@ def _assignments(ax: Axes, table: xr.Dataset) -> None:
         colour = CATEGORIES[k % len(CATEGORIES)]
         face = "white" if open_question[k] else colour
         ax.errorbar(x, k, xerr=error, fmt="o", color=colour, mfc=face, capsize=2, markersize=4)
-        words = f"{x:.3f} ± {error:.3f}"
+        words = measured(x, error)
         if "candidate" in table:
             words += "\n" + pretty(str(table["candidate"].values[k, 0])).replace(" + ", "\n+ ")
         ax.annotate(

@@ -268,4 +268,4 @@ def _histogram(ax: Axes, comp: xr.Dataset) -> None:
     step: dict[str, Any] = {"histtype": "step", "color": CATEGORIES[0]}
     ax.hist(x, bins, weights=by_mass, label=f"by mass, mean {mass_mean:.3f}", **step)
     ax.margins(y=0.3)
-    ax.legend(loc="upper left", borderaxespad=0.0, ncols=1)
+    ax.legend(loc="best", borderaxespad=0.0)

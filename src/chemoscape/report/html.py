@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
@@ -17,12 +16,11 @@ from matplotlib.figure import Figure
 
 from chemoscape.report.captions import CAPTIONS, limits_of_validity
 from chemoscape.report.panels import DOUBLE, figure_png
-from chemoscape.report.words import formulae
+from chemoscape.report.words import UNKNOWN, formulae, measured, number
 from chemoscape.results import RunSummary
 
 LARGEST_BYTES = 9_000_000
 RESOLUTIONS = (220, 160, 110, 75)  # dots per inch, the first at which the report stays small
-UNKNOWN = "not determined"
 
 Row = tuple[str, str, str]  # quantity, value, remark
 
@@ -84,7 +82,7 @@ def report_html(
             (
                 name,
                 *(
-                    _number(value, ".0f")
+                    number(value, ".0f")
                     for value in (
                         one.von_mises_p99_MPa,
                         one.von_mises_mean_MPa,
@@ -147,34 +145,12 @@ def _standard_row(one: Any) -> dict[str, str]:
         "id": str(one.id),
         "label": str(one.label),
         "kind": str(one.kind),
-        "value": measured(one.value, sd) if sd else _number(one.value, "g"),
+        "value": measured(one.value, sd) if sd else number(one.value, "g"),
         "source": str(one.source),
     }
 
 
 # --- numbers ------------------------------------------------------------------------------------
-
-
-def measured(value: float | None, sd: float | None) -> str:
-    """A value with its standard deviation, rounded to two digits of the latter.
-
-    Examples
-    --------
-    >>> measured(-0.40013, 0.00512), measured(0.35, None), measured(None, 0.1)
-    ('−0.4001 ± 0.0051', '0.35', 'not determined')
-    """
-    if value is None or not math.isfinite(value):
-        return UNKNOWN
-    if sd is None or not math.isfinite(sd) or sd <= 0:
-        return _number(value, ".4g")
-    digits = max(0, 1 - math.floor(math.log10(sd)))
-    return f"{value:.{digits}f} ± {sd:.{digits}f}".replace("-", "−")
-
-
-def _number(value: float | None, form: str) -> str:
-    if value is None or not math.isfinite(value):
-        return UNKNOWN
-    return f"{value:{form}}".replace("-", "−")
 
 
 def _percent(value: float | None) -> str:
@@ -190,20 +166,20 @@ def key_numbers(summary: RunSummary) -> list[Row]:
         rows.append((f"{comp.variable}, mean of the pixels", value, "± total standard deviation"))
         value = measured(comp.mean_mass_weighted, comp.sd)
         rows.append((f"{comp.variable}, mean by mass", value, "each pixel by its thickness"))
-        span = f"{_number(comp.p05, '.3f')} to {_number(comp.p95, '.3f')}"
+        span = f"{number(comp.p05, '.3f')} to {number(comp.p95, '.3f')}"
         rows.append((f"{comp.variable}, 5th to 95th percentile", span, "of the pixels"))
     shift = summary.energy_shift_eV
     if shift is not None:
         value = f"{measured(shift.value, shift.sd)} eV"
         rows.append(("Energy shift", value, "E(file) − E(library), corrected for"))
     for name, route in summary.routes.items():
-        value = _number(route.composition, ".3f")
-        remark = f"rms residual {_number(route.residual_rms, '.3g')} OD, "
-        remark += f"reduced χ² {_number(route.reduced_chi2, '.3g')} (medians)"
+        value = number(route.composition, ".3f")
+        remark = f"rms residual {number(route.residual_rms, '.3g')} OD, "
+        remark += f"reduced χ² {number(route.reduced_chi2, '.3g')} (medians)"
         rows.append((f"Mean composition, {name} route", value, remark))
     if summary.condition_number is not None:
         remark = "of the standards; above 300 single weights mean little"
-        rows.append(("Condition number", _number(summary.condition_number, ".3g"), remark))
+        rows.append(("Condition number", number(summary.condition_number, ".3g"), remark))
     if summary.rank is not None:
         counts = summary.rank
         words = (
@@ -215,11 +191,11 @@ def key_numbers(summary: RunSummary) -> list[Row]:
         remark = f"99.9 % of the variance would take {counts.cumulative}; shown, not used"
         rows.append(("Independent components", known, remark))
     if summary.drift is not None:
-        value = f"{_number(summary.drift.rms_px, '.2f')} pixels rms"
-        rows.append(("Drift", value, f"largest {_number(summary.drift.max_px, '.2f')} pixels"))
+        value = f"{number(summary.drift.rms_px, '.2f')} pixels rms"
+        rows.append(("Drift", value, f"largest {number(summary.drift.max_px, '.2f')} pixels"))
     if summary.noise is not None and summary.noise.g is not None:
         remark = f"from: {summary.noise.source}"
-        rows.append(("Counts per recorded unit", _number(summary.noise.g, ".3g"), remark))
+        rows.append(("Counts per recorded unit", number(summary.noise.g, ".3g"), remark))
     if summary.units is not None and summary.units.correction:
         rows.append(("Units of I0 and images", "corrected", summary.units.correction))
     return rows

@@ -292,7 +292,7 @@ def grid_for(n: int, aspect: float, *, width: float = DOUBLE) -> tuple[int, int,
     (3, 2)
     """
     margin_x, margin_y = 0.66, 0.48  # colour bar; title and scale bar
-    smallest = 1.0 / np.sqrt(aspect)
+    smallest = 0.9 / np.sqrt(aspect)
     columns = int(np.clip(width // (smallest + margin_x), 1, n))
     rows = -(-n // columns)
     columns = -(-n // rows)  # no lonely last panel where the rows can be even

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 
+UNKNOWN = "not determined"
 #: Said under every figure that rests on standards nobody measured.
 SYNTHETIC_NOTE = "Synthetic standards: the spectra of the library were calculated, not measured."
 
@@ -66,3 +68,26 @@ def wrapped(text: str, across: int) -> str:
         else:
             lines[-1] = f"{lines[-1]} {word}".strip()
     return "\n".join(lines)
+
+
+def measured(value: float | None, sd: float | None) -> str:
+    """A value with its standard deviation, rounded to two digits of the latter.
+
+    Examples
+    --------
+    >>> measured(-0.40013, 0.00512), measured(0.35, None), measured(None, 0.1)
+    ('−0.4001 ± 0.0051', '0.35', 'not determined')
+    """
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    if sd is None or not math.isfinite(sd) or sd <= 0:
+        return number(value, ".4g")
+    digits = max(0, 1 - math.floor(math.log10(sd)))
+    return f"{value:.{digits}f} ± {sd:.{digits}f}".replace("-", "−")
+
+
+def number(value: float | None, form: str) -> str:
+    """A number in the given form, with a true minus; or that it is not known."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    return f"{value:{form}}".replace("-", "−")

@@ -1,0 +1,125 @@
+"""Noise of the counts."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from chemoscape.errors import ChemoscapeWarning
+from chemoscape.preprocess.drift import align
+from chemoscape.preprocess.noise import counts_per_unit, measure_noise
+from chemoscape.preprocess.shifts import Drift
+from chemoscape.stack import build
+
+
+def empty_field(*, counts=400, g=1.0, n=10, size=60, seed=0, lines=0.0, **facts):
+    random = np.random.default_rng(seed)
+    beam = counts * (1 + 0.1 * np.linspace(-1, 1, size)) * np.ones((n, size, size))
+    beam *= 1 + lines * random.normal(size=(n, size, 1))
+    return build(
+        random.poisson(beam * g) / g,
+        np.arange(float(n)),
+        np.arange(size),
+        np.arange(size),
+        quantity="counts",
+        attrs=facts,
+    )
+
+
+def everywhere(stack):
+    return xr.ones_like(stack.isel(energy=0, drop=True), dtype=bool)
+
+
+def moved(stack, step):
+    shifts = np.outer(np.arange(stack.sizes["energy"]), step)
+    n = len(shifts)
+    drift = Drift(shifts, stack.energy.values, 0, np.ones(n), np.zeros(n, dtype=bool))
+    return align(stack, drift)
+
+
+@pytest.mark.parametrize("g", [0.5, 1.0, 10.0])
+@pytest.mark.parametrize("counts", [60, 400, 3000])
+def test_raw_counts(counts, g):
+    stack = empty_field(counts=counts, g=g)
+    measured, correlation = measure_noise(stack, everywhere(stack))
+    assert measured == pytest.approx(g, rel=0.05)
+    assert abs(correlation) < 0.05
+
+
+def test_a_flickering_beam_does_not_disturb():
+    stack = empty_field(lines=0.02)
+    measured, correlation = measure_noise(stack, everywhere(stack))
+    assert measured == pytest.approx(1.0, rel=0.05)
+    assert abs(correlation) < 0.1
+
+
+def test_spikes_do_not_disturb():
+    stack = empty_field()
+    stack.values[:, ::20, ::20] *= 5
+    assert measure_noise(stack, everywhere(stack))[0] == pytest.approx(1.0, rel=0.05)
+
+
+def test_interpolated_frames_are_recognised_and_the_raw_one_is_used():
+    stack = moved(empty_field(g=10, counts=40), (0.37, 0.21)).drop_vars("noise_gain")
+    inner = everywhere(stack)
+    inner[:] = np.isfinite(stack.values).all(axis=0)
+    measured, correlation = measure_noise(stack, inner)
+    assert correlation > 0.15
+    assert measured == pytest.approx(10, rel=0.15)
+    assert measure_noise(stack.isel(energy=slice(1, None)), inner)[0] > 12
+
+
+def test_header_is_confirmed():
+    stack = empty_field(g=10, counts=40, counter_divider=10.0)
+    found = counts_per_unit(stack, everywhere(stack))
+    assert (found.counts_per_unit, found.source) == (10.0, "header")
+
+
+def test_header_is_contradicted():
+    stack = empty_field(g=10, counts=40, counter_divider=1.0)
+    with pytest.warns(ChemoscapeWarning, match="the header says 1: the measured value is used"):
+        found = counts_per_unit(stack, everywhere(stack))
+    assert found.counts_per_unit == pytest.approx(10, rel=0.05)
+    assert found.source == "measured"
+
+
+def test_without_a_header_it_is_measured():
+    stack = empty_field(g=4, counts=100)
+    found = counts_per_unit(stack, everywhere(stack))
+    assert found.counts_per_unit == pytest.approx(4, rel=0.05)
+    assert found.source == "measured"
+
+
+@pytest.mark.parametrize(
+    ("facts", "g", "source"), [({}, 1.0, "assumed"), ({"counter_divider": 10.0}, 10.0, "header")]
+)
+def test_without_noise_or_background(facts, g, source):
+    stack = build(
+        np.full((3, 20, 20), 100.0), range(3), range(20), range(20), quantity="counts", attrs=facts
+    )
+    with pytest.warns(ChemoscapeWarning, match="no noise measurable"):
+        found = counts_per_unit(stack, everywhere(stack))
+    assert (found.counts_per_unit, found.source) == (g, source)
+    assert counts_per_unit(stack, None).source == source
+
+
+def test_foreign_interpolation_warns():
+    stack = moved(empty_field(), (0.3, 0.4)).drop_vars("noise_gain").isel(energy=slice(1, None))
+    stack = stack.isel(y=slice(5, -5), x=slice(5, -5))
+    with pytest.warns(ChemoscapeWarning, match="already interpolated"):
+        found = counts_per_unit(stack, everywhere(stack))
+    assert found.source == "measured"
+    with pytest.warns(ChemoscapeWarning, match="already interpolated"):
+        found = counts_per_unit(stack.assign_attrs(counter_divider=3.0), everywhere(stack))
+    assert (found.counts_per_unit, found.source) == (3.0, "header")
+
+
+def test_own_alignment_does_not_warn():
+    stack = moved(empty_field(), (0.3, 0.4)).isel(y=slice(5, -5), x=slice(5, -5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = counts_per_unit(stack, everywhere(stack))
+    assert found.counts_per_unit == pytest.approx(1.0, rel=0.1)

@@ -229,7 +229,8 @@ def test_help_imports_only_the_standard_library_and_cyclopts():
     script = (
         "import sys, cyclopts; before = set(sys.modules);"
         "from chemoscape.cli import main; status = main(['--help']);"
-        "print(status, *sorted({n.split('.')[0] for n in set(sys.modules) - before}), file=sys.stderr)"
+        "new = {n.split('.')[0] for n in set(sys.modules) - before};"
+        "print(status, *sorted(new), file=sys.stderr)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True

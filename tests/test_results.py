@@ -287,6 +287,8 @@ def test_summary_is_null_never_nan() -> None:
     assert made.energy_shift_eV == results.Measured(value=float("nan"), sd=0.1)
     assert made.truth == {"rms": None, "counts": 3}
     assert results.RunSummary.model_validate_json(text) == made
+    changed = made.model_copy(update={"truth": {"rms": float("nan"), "x": np.float64(0.5)}})
+    assert json.loads(changed.to_json())["truth"] == {"rms": None, "x": 0.5}
 
 
 def test_summary_refuses_keys_it_does_not_know() -> None:

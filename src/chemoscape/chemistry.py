@@ -33,6 +33,7 @@ def composition(
     refine: int = 1,
     normalise: Literal["molar", "none"] = "molar",
     mask: xr.DataArray | None = None,
+    min_thickness: float = 0.0,
 ) -> xr.Dataset:
     """Composition, thickness and their mask, from the weights of the standards.
 
@@ -60,6 +61,8 @@ def composition(
     mask : DataArray (y, x) of bool, optional
         Where a composition is wanted, on the maps' own grid; default: thickness above 5 of its sd
         and above 10 % of its 95th percentile.
+    min_thickness : float
+        Thinner pixels are left out of the default mask too (nm, or relative).
 
     Returns
     -------
@@ -87,7 +90,9 @@ def composition(
     to_thickness = _thickness_per_weight(library)
     if mask is None:
         mask = xr.DataArray(
-            _is_thick(_total(weights, to_thickness), _total_sd(covariance, to_thickness)),
+            _is_thick(
+                _total(weights, to_thickness), _total_sd(covariance, to_thickness), min_thickness
+            ),
             dims=("y", "x"),
             coords={"y": maps.y, "x": maps.x},
         )
@@ -217,11 +222,10 @@ def _total_sd(covariance: np.ndarray, factor: np.ndarray) -> np.ndarray:
     return np.sqrt(np.einsum("i,ij...,j->...", factor, covariance, factor).clip(min=0))
 
 
-def _is_thick(thickness: np.ndarray, sd: np.ndarray) -> np.ndarray:
+def _is_thick(thickness: np.ndarray, sd: np.ndarray, least: float) -> np.ndarray:
     """Where there is enough sample for a composition."""
-    return (thickness > THICKNESS_SDS * sd) & (
-        thickness > THICKNESS_SHARE * np.percentile(thickness, 95)
-    )
+    least = max(least, THICKNESS_SHARE * float(np.percentile(thickness, 95)))
+    return (thickness > THICKNESS_SDS * sd) & (thickness > least)
 
 
 def _smooth(images: np.ndarray, sigma: float) -> np.ndarray:

@@ -22,10 +22,10 @@ from chemoscape.chemistry import composition
 from chemoscape.decompose.direct import deconvolve
 from chemoscape.errors import ChemoscapeWarning
 from chemoscape.formats import save_stack
+from chemoscape.mechanics.boundaries import Boundary
 from chemoscape.mechanics.fields import stress
 from chemoscape.mechanics.material import LIXV2O5_ILLUSTRATIVE
 from chemoscape.recipe import Recipe, make_recipe
-from chemoscape.report.figures import truth_figure
 from chemoscape.standards.library import Library, open_library
 from chemoscape.workflow import Products, Progress, analyse, write
 
@@ -63,8 +63,7 @@ def run_demo(
             outcome = analyse(
                 demo_recipe(stack, name), truth=partial(compare, truth, name), progress=say
             )
-            figures = {"truth": truth_figure(truth, outcome.products.compositions["direct"])}
-            write(outcome, output / name, figures=figures, progress=say)
+            write(outcome, output / name, truth=truth, progress=say)
             runs[name] = outcome.summary.model_dump(mode="json")
             truths[name] = runs[name].pop("truth")
         summary = {
@@ -255,8 +254,8 @@ def _compare_stress(truth: simulate.Truth, summary: results.RunSummary) -> dict[
         },
         attrs={"variable": truth.library.variable},
     )
-    names = list(summary.stress)
-    fields = stress(sharp, LIXV2O5_ILLUSTRATIVE, boundary=names, mesh_size=PARTICLE["pixel_um"])
+    names: list[Boundary] = list(summary.stress)
+    fields = stress(sharp, LIXV2O5_ILLUSTRATIVE, boundary=names)
     rows: dict[str, Any] = {}
     for name, one in zip(names, fields, strict=True):
         true, found = one.von_mises_summary(), summary.stress[name]

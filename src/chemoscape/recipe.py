@@ -161,6 +161,9 @@ class Composition(Section):
     refine: int = Field(
         2, ge=1, le=8, description="bilinear interpolation onto a grid this many times finer"
     )
+    min_thickness: float = Field(
+        0.0, ge=0, description="pixels thinner than this are left out (nm, or relative weight)"
+    )
     normalise: Literal["molar", "none"] = Field(
         "molar", description='"none": the paper\'s literal sum'
     )

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
 from chemoscape import blocks, results
 from chemoscape import stack as stacks
@@ -30,12 +29,12 @@ from chemoscape.errors import ChemoscapeWarning, RecipeError
 from chemoscape.formats import open_stack
 from chemoscape.mechanics.fields import StressField, stress
 from chemoscape.mechanics.material import Material
-from chemoscape.preprocess.absorbance import optical_density, sample_mask
+from chemoscape.preprocess.absorbance import optical_density, sample_mask, smooth
 from chemoscape.preprocess.drift import Drift, align, crop_common, measure_drift
 from chemoscape.recipe import Recipe, RegionTable, make_recipe, read_recipe, to_toml
-from chemoscape.report import figures as draw
 from chemoscape.report.figures import figure_png
-from chemoscape.report.html import report_html
+from chemoscape.report.gallery import run_figures
+from chemoscape.report.html import LARGEST_BYTES, report_html
 from chemoscape.standards.library import Library, open_library
 
 #: Called with a step's name when it begins.
@@ -122,25 +121,26 @@ def write(
     output: str | Path,
     *,
     overwrite: bool = False,
-    figures: Mapping[str, Figure] | None = None,
+    truth: Any = None,
     progress: Progress | None = None,
 ) -> None:
     """Write results, figures and report into a folder, all of it or nothing.
 
-    `figures` are added to those that the run's own products give.
+    `truth`, of a simulated stack, is drawn beside the result.
     """
     recipe, done = outcome.recipe, outcome.products
     page, pictures = "", {}
     if recipe.report.enabled:
         if progress is not None:
             progress("report")
-        drawn = {**_figures(done, recipe), **(figures or {})}
+        drawn = run_figures(outcome.tree, od=done.od, truth=truth)
         pictures = {name: figure_png(figure) for name, figure in drawn.items()}
         page = report_html(
             recipe.report.title or Path(recipe.input.path).name,
             outcome.tree,
             outcome.summary,
-            drawn,
+            # Drawn once for both; a heavy report draws them again, coarser.
+            pictures if sum(map(len, pictures.values())) < LARGEST_BYTES / 2 else drawn,
             standards=done.library.standards if done.library is not None else (),
             notices=_notices(done),
         )
@@ -355,13 +355,18 @@ def matched_standards(library: Library, table: xr.Dataset | None) -> Library:
 
 def direct_route(od: xr.Dataset, library: Library, recipe: Recipe) -> xr.Dataset:
     """Orange arrows of Figure 2: every pixel against the standards."""
+    return _fit(od, library, recipe, energy_shift=_energy_shift(recipe))
+
+
+def _fit(od: xr.Dataset, library: Library, recipe: Recipe, *, energy_shift: Any) -> xr.Dataset:
+    """Deconvolve as the recipe says."""
     section = recipe.deconvolution
     return deconvolve(
         od,
         library,
         nonnegative=section.nonnegative,
         baseline=_baseline(recipe),
-        energy_shift=_energy_shift(recipe),
+        energy_shift=energy_shift,
         weights=section.weights,
         fit_range=section.range,
     )
@@ -370,39 +375,54 @@ def direct_route(od: xr.Dataset, library: Library, recipe: Recipe) -> xr.Dataset
 def clustered_route(
     od: xr.Dataset, groups: xr.Dataset, table: xr.Dataset, recipe: Recipe
 ) -> tuple[Library, xr.Dataset]:
-    """Teal arrows of Figure 2: every pixel against the clusters, which are matched to standards."""
-    section = recipe.deconvolution
+    """Teal arrows of Figure 2: every pixel against the clusters that were matched to standards."""
     own = library_from_clusters(groups, table)
-    maps = deconvolve(
-        od,
-        own,
-        nonnegative=section.nonnegative,
-        baseline=_baseline(recipe),
-        energy_shift=0.0,
-        weights=section.weights,
-        fit_range=section.range,
-    )
-    return own, maps
+    return own, _fit(od, own, recipe, energy_shift=0.0)
 
 
 def compositions(done: Products, recipe: Recipe) -> dict[str, xr.Dataset]:
-    """The composition that each route gives."""
+    """The composition that each route gives.
+
+    The Gaussian filter (Equation 5) acts on the optical density and the fit is made once more. For
+    an unconstrained fit that is the same as filtering weights, as the paper does; non-negative
+    weights have one-sided errors, which a filter behind the fit would average into a bias.
+    """
     section = recipe.composition
     routes = {
         "direct": (done.direct, done.library),
         "clustered": (done.clustered, done.cluster_library),
     }
-    return {
-        name: composition(
+    found = {}
+    for name, (maps, library) in routes.items():
+        if maps is None or library is None or done.od is None:
+            continue
+        comp = composition(
             maps,
             library,
-            smooth_px=section.smooth_px,
+            smooth_px=0.0,
+            normalise=section.normalise,
+            min_thickness=section.min_thickness,
+        )
+        if section.smooth_px > 0:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ChemoscapeWarning)  # said already by the first fit
+                maps = _fit(
+                    smooth(done.od, section.smooth_px),
+                    library,
+                    recipe,
+                    energy_shift=maps.attrs["energy_shift_eV"],
+                )
+        found[name] = composition(
+            maps,
+            library,
+            smooth_px=0.0,
             refine=section.refine,
             normalise=section.normalise,
+            mask=comp["mask"],
+        ).assign_attrs(
+            smooth_px=section.smooth_px, noise_length_px=section.smooth_px * section.refine
         )
-        for name, (maps, library) in routes.items()
-        if maps is not None and library is not None
-    }
+    return found
 
 
 def stresses(comp: xr.Dataset, recipe: Recipe) -> list[StressField]:
@@ -482,7 +502,7 @@ def _summarise(recipe: Recipe, done: Products, log: _Log) -> results.RunSummary:
         if done.components is None
         else results.RankSummary(
             **{
-                key: done.components.attrs[f"rank_{key}"]
+                key: done.components.attrs.get(f"rank_{key}")
                 for key in ("ind", "mp", "cv", "cumulative")
             }
         ),
@@ -615,6 +635,7 @@ def _spectra(done: Products) -> xr.Dataset:
                 {"long_name": "mean optical density of the sample", "units": "1"},
             ),
             "mean_sd": ("energy", spread, {"long_name": "spread over the sample's pixels"}),
+            "mean_se": ("energy", spread / np.sqrt(max(pixels.shape[1], 1))),
         },
         coords={"energy": od.energy},
     )
@@ -640,31 +661,6 @@ def _spectra(done: Products) -> xr.Dataset:
     out["baseline"] = fit.baseline
     out.attrs = {"energy_shift_eV": float(shift), "r_factor": fit.r_factor}
     return out
-
-
-def _figures(done: Products, recipe: Recipe) -> dict[str, Figure]:
-    """One figure per product, by the names that the report knows."""
-    figures: dict[str, Figure] = {}
-    od = done.od
-    assert od is not None  # noqa: S101 - every run has an optical density
-    if done.compositions:
-        figures["composition"] = draw.composition_figure(_chosen_composition(done, recipe))
-    if done.fields:
-        figures["stress"] = draw.stress_figure(done.fields)
-    figures["absorbance"] = draw.transmission_and_optical_density(od, mask=_sample(done))
-    if done.drift is not None:
-        figures["drift"] = draw.drift_figure(done.drift)
-    if done.library is not None:
-        figures["fit"] = draw.fit_figure(_spectra(done))
-    if done.direct is not None and done.library is not None:
-        figures["weights-direct"] = draw.weight_maps(done.direct, done.library.labels)
-    if done.components is not None:
-        figures["components"] = draw.components_figure(done.components)
-    if done.clusters is not None:
-        figures["clusters"] = draw.clusters_figure(done.clusters, done.match)
-    if done.clustered is not None and done.cluster_library is not None:
-        figures["weights-clustered"] = draw.weight_maps(done.clustered, done.cluster_library.labels)
-    return figures
 
 
 def _notices(done: Products) -> list[str]:

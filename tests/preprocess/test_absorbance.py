@@ -74,7 +74,7 @@ def test_variance_of_aligned_frames(make_beam):
     shifts[3] = 0.5
     n = len(shifts)
     moved = align(stack, Drift(shifts, stack.energy.values, 0, np.ones(n), np.zeros(n, dtype=bool)))
-    od = optical_density(moved, (stack.energy.values, np.full(20, 400.0)), i0_unit="image", noise=1)
+    od = optical_density(moved, (stack.energy.values, make_beam().i0), noise=1)
     counts = moved.values[3, 1:, 1:]
     np.testing.assert_allclose(od.variance.values[3, 1:, 1:], 0.5717 / counts, rtol=1e-3)
     assert od.optical_density.noise_gain.values[3] == pytest.approx(0.5717, abs=1e-3)
@@ -214,7 +214,7 @@ def test_a_dwell_that_changes_over_the_edge(make_beam):
 
 
 def test_a_unit_that_was_said_is_not_guessed_again(make_beam):
-    beam = make_beam(counts=900, attrs={"dwell_ms": 0.433})
+    beam = make_beam(counts=900, height=0.3, attrs={"dwell_ms": 0.433})
     with pytest.warns(ChemoscapeWarning, match=r"0\.837 at every energy, .* not corrected"):
         od = optical_density(beam.stack, (ENERGY, beam.i0 / 0.433), i0_unit="image")
     np.testing.assert_allclose(od.i0, beam.i0 / 0.433)
@@ -225,7 +225,7 @@ def test_a_unit_that_was_said_is_not_guessed_again(make_beam):
 
 
 def test_an_offset_that_the_header_does_not_explain_is_left_alone(make_beam):
-    beam = make_beam(counts=900, attrs={"dwell_ms": 0.433, "counter_divider": 10.0})
+    beam = make_beam(counts=900, divider=10, attrs={"dwell_ms": 0.433, "counter_divider": 10.0})
     with pytest.warns(ChemoscapeWarning, match=r"0\.200 at every energy, which no dwell"):
         od = optical_density(beam.stack, (ENERGY, beam.i0 * np.exp(0.2)))
     np.testing.assert_allclose(od.i0, beam.i0 * np.exp(0.2))
@@ -239,7 +239,7 @@ def test_a_beam_of_another_shape(make_beam):
 
 def test_units_cannot_be_checked_without_a_background():
     y, x = np.mgrid[:40, :40]
-    data = np.random.default_rng(0).poisson(900 * np.exp(-0.3 - x / 40 - y / 80), (3, 40, 40))
+    data = np.random.default_rng(0).poisson(900 * np.exp(-0.2 - x / 80 - y / 90), (3, 40, 40))
     stack = build(data, [1.0, 2.0, 3.0], range(40), range(40), quantity="counts")
     with pytest.warns(ChemoscapeWarning, match="could not be checked"):
         od = optical_density(stack, ([1, 3], [900, 900]))

@@ -147,6 +147,20 @@ def test_colours_are_safe() -> None:
 # --- what each figure says
 
 
+def test_means_leave_out_what_was_not_seen(run: SimpleNamespace) -> None:
+    od = run.od.copy(deep=True)
+    od["optical_density"][5, :, :10] = np.nan
+    od["optical_density"][:, 0, 0] = np.nan
+    od["optical_density"][7] = np.nan
+    figure = figures.transmission_and_optical_density(od, mask=run.sample)
+    shown = figure.axes[1].images[0].get_array()
+    expected = od["optical_density"].mean("energy", skipna=True)
+    np.testing.assert_allclose(np.ma.filled(shown, np.nan), expected, rtol=1e-5, atol=1e-6)
+    spectrum = figure.axes[3].lines[0].get_ydata()
+    inside = od["optical_density"].where(run.sample).mean(("y", "x"), skipna=True)
+    np.testing.assert_allclose(spectrum, inside, rtol=1e-4)
+
+
 def test_weights_share_one_scale_in_micrograms(drawn: dict[str, Figure]) -> None:
     images = [ax.images[0] for ax in drawn["weights"].axes if ax.images][:3]
     assert len({image.get_clim() for image in images}) == 1

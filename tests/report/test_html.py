@@ -165,7 +165,7 @@ def test_tables_have_headers(page: Page) -> None:
 
 def test_hostile_text_is_shown_not_obeyed(run: SimpleNamespace) -> None:
     evil = "<script>alert(1)</script>"
-    told = summary(warnings=[evil])
+    told = summary(warnings=[evil], phases={evil: {"mass_fraction": 1.0, "area_fraction": None}})
     tree = tree_of(run, told)
     text = html.report_html(
         evil,
@@ -213,6 +213,8 @@ def test_unknown_numbers_say_so() -> None:
         (-0.4, 0.1, "−0.40 ± 0.10"),
         (1234.5, 56.0, "1234 ± 56"),
         (1234.5, 560.0, "1234 ± 560"),
+        (0.247039, 0.000067, "0.2470 ± 0.0001"),
+        (0.247039, 0.000007, "0.2470 (sd < 0.0001)"),
         (0.1, 0.0, "0.1"),
         (0.1, float("inf"), "0.1"),
         (float("inf"), 0.1, "not determined"),

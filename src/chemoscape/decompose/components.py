@@ -179,25 +179,25 @@ def _eigen(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _correlated(od: xr.Dataset | xr.DataArray) -> bool:
-    """Whether neighbouring pixels share noise, for which the Marchenko-Pastur law does not hold."""
+    """Whether neighbouring pixels share noise: the Marchenko-Pastur law does not hold then."""
     return abs(float(od.attrs.get("noise_correlation", 0.0))) > MOST_CORRELATION
 
 
 def _stated_variance(od: xr.Dataset | xr.DataArray, inside: np.ndarray) -> np.ndarray:
-    """Variance that came with the data, (n_energy, n_pixels) float64; a single one if unknown."""
+    """Variance that came with the data, (n_energy, n_pixels); a single one if unknown."""
     if isinstance(od, xr.DataArray) or "variance" not in od:
         return np.ones((1, 1))
     return od["variance"].values.reshape(od.sizes["energy"], -1)[:, inside].astype(np.float64)
 
 
 def _scaled_to_unit_noise(pixels: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Divide by the noise that is there, (of its energy) × (of its pixel), starting from that stated.
+    """Divide by the noise that is there, (of the energy) × (of the pixel), not that stated.
 
     A stated variance of the wrong shape (noise that is not Poisson, or was interpolated) would let
     noise pass for components. So noise is measured as what the other energies do not predict, by
     regression of every energy on all others (Bioucas-Dias and Nascimento 2008): its residual is
-    ``(G⁻¹D)_e / (G⁻¹)_ee`` with ``G = D·Dᵀ``. From pixel to pixel it is given the power of the stated
-    variance that it follows; single pixels are too few data to be measured one by one.
+    ``(G⁻¹D)_e / (G⁻¹)_ee`` with ``G = D·Dᵀ``. From pixel to pixel it is given the power of the
+    stated variance that it follows; single pixels are too few data to be measured one by one.
     """
     by_pixel = variance.mean(axis=0)
     n_energy, n_pixels = pixels.shape

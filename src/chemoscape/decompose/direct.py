@@ -217,7 +217,7 @@ def _energies_in_range(density: xr.DataArray, fit_range: tuple[float, float] | N
 def mean_spectrum(
     cube: np.ndarray, spread: np.ndarray | None, sample: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Mean over the sample's pixels, NaN left out, and the variance of that mean, (n_energy,) each."""
+    """Mean over the sample's pixels, NaN left out, and the variance of that mean."""
     inside = cube[:, sample].astype(np.float64)
     known = np.isfinite(inside)
     n = np.maximum(known.sum(axis=1), 1)

@@ -19,6 +19,8 @@ from chemoscape.standards.mixing import mean_composition
 
 #: A runner-up within this distance in BIC explains the spectrum as well as the best fit.
 CLOSE_IN_BIC = 6.0
+#: A difference in composition that makes a runner-up worth a question.
+NOTABLE = 0.01
 
 
 @dataclass(frozen=True)
@@ -222,7 +224,8 @@ def match(
     -------
     Dataset
         ``composition``, ``composition_sd``, ``thickness`` (sum of weights), ``r_factor``,
-        ``ambiguous`` (a runner-up lies within 6 in BIC) per cluster; ``weight(cluster, standard)``,
+        ``ambiguous`` (a runner-up within 6 in BIC has another composition, by 0.01 or more) per
+        cluster; ``weight(cluster, standard)``,
         ``fitted(cluster, energy)``; ``candidate``, ``candidate_composition`` and ``delta_bic`` per
         (cluster, rank). Attributes: ``energy_shift_eV``, ``energy_shift_sd_eV``, ``library``,
         ``variable``.
@@ -258,6 +261,8 @@ def match(
         weights[row, [library.names.index(name) for name in fit.standards]] = fit.weights
         fitted[row, np.searchsorted(energy, fit.energy)] = fit.model
     delta = ranks(np.nan, lambda f: f.bic) - np.array([[fit.bic] for fit in best])
+    compositions = ranks(np.nan, lambda f: f.composition)
+    apart = np.abs(compositions - compositions[:, :1])
     return xr.Dataset(
         {
             "composition": (
@@ -269,11 +274,11 @@ def match(
             "thickness": ("cluster", weights.sum(axis=1)),
             "r_factor": ("cluster", [f.r_factor for f in best]),
             "baseline": ("cluster", [f.baseline for f in best]),
-            "ambiguous": ("cluster", (delta[:, 1:] < CLOSE_IN_BIC).any(axis=1)),
+            "ambiguous": ("cluster", ((delta < CLOSE_IN_BIC) & (apart > NOTABLE)).any(axis=1)),
             "weight": (("cluster", "standard"), weights),
             "fitted": (("cluster", "energy"), fitted),
             "candidate": (("cluster", "rank"), ranks("", lambda f: " + ".join(f.standards))),
-            "candidate_composition": (("cluster", "rank"), ranks(np.nan, lambda f: f.composition)),
+            "candidate_composition": (("cluster", "rank"), compositions),
             "delta_bic": (("cluster", "rank"), delta),
         },
         coords={

@@ -225,8 +225,9 @@ def stress(
     _check_maps(comp)
     stiffness = material.stiffness(plane)
 
-    outline = trace(comp["mask"])
-    size = mesh_size if mesh_size is not None else _default_size(outline, comp)
+    pixels = _own_pixels(comp)
+    outline = trace(pixels["mask"])
+    size = mesh_size if mesh_size is not None else _default_size(outline, pixels)
     mesh = triangulate(outline.polygons, size)
     x = sample(_filled(comp), mesh.points, comp)
     system = assemble(mesh, stiffness, order=order)
@@ -246,6 +247,12 @@ def stress(
         _warn_of_large_strain(dataset, material)
         fields.append(StressField(dataset.assign_attrs(facts), comp["y"].values, comp["x"].values))
     return fields if isinstance(boundary, list | tuple) else fields[0]
+
+
+def _own_pixels(comp: xr.Dataset) -> xr.Dataset:
+    """The map at the pixels of its stack: between them the mask of a refined map is a staircase."""
+    step = int(comp.attrs.get("refine", 1))
+    return comp.isel(y=slice(None, None, step), x=slice(None, None, step))
 
 
 def _check_maps(comp: xr.Dataset) -> None:

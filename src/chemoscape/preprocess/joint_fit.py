@@ -1,9 +1,9 @@
 """Shifts of all frames together, from what aligned optical densities have in common.
 
-After alignment the optical densities of a stack are a sum of a few
-images, each with its own spectrum. Shifts that minimise the part which no such sum explains are
-found by variable projection. They average the noise of all frames, and are free of the bias that an
-edge map has when one material fades and another appears.
+After alignment the optical densities of a stack are a sum of a few images, each with its own
+spectrum. Shifts that minimise the part which no such sum explains are found by variable projection.
+They average the noise of all frames, and are free of the bias that an edge map has when one
+material fades and another appears.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ FIT_SIGMA = 0.7
 #: latter's usual bias.
 PRIOR_PX = 0.3
 MAX_RANK = 6
-MAX_FIT_PIXELS = 32768
+MAX_FIT_PIXELS = 16384
+#: A fit that moves a frame by more (pixels) has lost its way.
+LARGEST_STEP = 2.0
 #: A component this much above the noise of the others is not noise; misaligned frames leave one,
 #: too.
 SIGNIFICANT = 2.0
@@ -57,19 +59,20 @@ def refine(frames: np.ndarray, start: np.ndarray, weight: np.ndarray) -> np.ndar
     pixels = _fit_pixels(density, bright, start, weight)
     if len(frames) < 4 or pixels.sum() < 400:
         return start
-    at_start = _LowRank.of(density, bright, start, pixels)
+    aligned = _Aligned(density, bright, start, pixels)
+    at_start = aligned.components(start)
     for rank in range(1, min(MAX_RANK, len(frames) // 3) + 1):
-        shifts, model, moved = start, at_start, np.inf
+        shifts, found, moved = start, at_start, np.inf
         for round_ in range(8):
-            step = model.step(rank, shifts - start)
+            step = aligned.step(found, rank, shifts - start)
             shifts, moved = shifts - step, float(np.sqrt((step**2).mean()))
-            if not moved < 2.0:  # NaN, or far from any start a correlation would give
+            if not np.abs(shifts - start).max() < LARGEST_STEP:  # also when NaN
                 break
-            model = _LowRank.of(density, bright, shifts, pixels)
-            if moved < 0.005 or (round_ > 0 and model.excess(rank) > 3 * SIGNIFICANT):
+            found = aligned.components(shifts)
+            if moved < 0.005 or (round_ > 0 and found.excess(rank) > 3 * SIGNIFICANT):
                 break
-        settled = moved < 0.02 and np.abs(shifts - start).max() < 2.0
-        if settled and model.excess(rank) < SIGNIFICANT:
+        settled = moved < 0.02 and np.abs(shifts - start).max() < LARGEST_STEP
+        if settled and found.excess(rank) < SIGNIFICANT:
             return shifts
     return start
 
@@ -117,76 +120,93 @@ def _fit_pixels(
 
 
 @dataclass(frozen=True)
-class _LowRank:
-    """Aligned, weighted optical densities (n, pixel), their gradients, and their singular value
-    decomposition.
-    """
+class _Components:
+    """Aligned data (n, pixel), its left singular vectors as columns, and its singular values."""
 
     data: np.ndarray
-    gradient: tuple[np.ndarray, np.ndarray]
     left: np.ndarray
     singular: np.ndarray
-    constant: np.ndarray
-
-    @classmethod
-    def of(
-        cls, density: np.ndarray, bright: np.ndarray, shifts: np.ndarray, pixels: np.ndarray
-    ) -> _LowRank:
-        n = len(density)
-        planes = [np.empty((n, int(pixels.sum()))) for _ in range(3)]
-
-        def work(band: slice) -> None:
-            for i in range(band.start, band.stop):
-                image = shift_image(density[i], shifts[i])
-                for plane, part in zip(planes, (image, *np.gradient(image)), strict=True):
-                    plane[i] = np.nan_to_num(part[pixels])
-
-        for_each_band(work, n, rows_per_band=1)
-        relative = bright / bright.mean()
-        per_pixel = np.sqrt((relative[:, None] * np.exp(-planes[0])).mean(axis=0))
-        for plane in planes:
-            plane *= per_pixel
-            plane *= np.sqrt(relative)[:, None]
-        constant = per_pixel / np.linalg.norm(per_pixel)
-        data = planes[0] - np.outer(planes[0] @ constant, constant)
-        squares, left = np.linalg.eigh(data @ data.T)
-        return cls(
-            data,
-            (planes[1], planes[2]),
-            left[:, ::-1],
-            np.sqrt(np.maximum(squares[::-1], 0.0)),
-            constant,
-        )
 
     def excess(self, rank: int) -> float:
         """The largest component beyond the first `rank`, relative to the noise in the others."""
         noise = float(np.median(self.singular[rank:]))
         return float(self.singular[rank]) / max(noise, np.finfo(float).tiny)
 
-    def step(self, rank: int, departure: np.ndarray) -> np.ndarray:
-        """Gauss-Newton step (n, 2) to subtract from the shifts, which lie `departure` from the
-        prior's centre.
-        """
-        n, m = self.data.shape
-        left = self.left[:, :rank]
-        spectra = left * self.singular[:rank]
-        scale = np.maximum(self.singular[:rank], np.finfo(float).tiny)[:, None]
-        images = (left.T @ self.data) / scale
-        known = np.vstack([images, self.constant])
-        slopes = [(left.T @ along) / scale for along in self.gradient]
+
+class _Aligned:
+    """Optical densities at chosen pixels as a function of the shifts, weighted by counts.
+
+    Slopes and weights are those at the start: the fit moves frames by a fraction of a pixel.
+    """
+
+    def __init__(
+        self, density: np.ndarray, bright: np.ndarray, start: np.ndarray, pixels: np.ndarray
+    ) -> None:
+        self._where = np.array(np.nonzero(pixels), dtype=np.float64)
+        self._spline = np.empty_like(density)
+
+        def work(band: slice) -> None:
+            for i in range(band.start, band.stop):
+                ndimage.spline_filter(density[i], order=3, output=self._spline[i], mode="mirror")
+
+        for_each_band(work, len(density), rows_per_band=1)
+        relative = bright / bright.mean()
+        transmitted = relative[:, None] * np.exp(-self._sample(start))
+        self._per_pixel = np.sqrt(transmitted.mean(axis=0))
+        self._per_frame = np.sqrt(relative)[:, None]
+        self._constant = self._per_pixel / np.linalg.norm(self._per_pixel)
+        half = np.array([[0.5, 0.0], [0.0, 0.5]])
+        self._slopes = [
+            (self._sample(start - along) - self._sample(start + along))
+            * self._per_pixel
+            * self._per_frame
+            for along in half
+        ]
+
+    def _sample(self, shifts: np.ndarray) -> np.ndarray:
+        """Values (n, pixel) of the frames moved by `shifts`."""
+        values = np.empty((len(self._spline), self._where.shape[1]))
+
+        def work(band: slice) -> None:
+            for i in range(band.start, band.stop):
+                ndimage.map_coordinates(
+                    self._spline[i],
+                    self._where - shifts[i][:, None],
+                    output=values[i],
+                    order=3,
+                    mode="mirror",
+                    prefilter=False,
+                )
+
+        for_each_band(work, len(values), rows_per_band=4)
+        return values
+
+    def components(self, shifts: np.ndarray) -> _Components:
+        """Singular value decomposition of the aligned data, each frame's offset taken out."""
+        data = self._sample(shifts) * self._per_pixel
+        data *= self._per_frame
+        data -= np.outer(data @ self._constant, self._constant)
+        squares, left = np.linalg.eigh(data @ data.T)
+        return _Components(data, left[:, ::-1], np.sqrt(np.maximum(squares[::-1], 0.0)))
+
+    def step(self, found: _Components, rank: int, departure: np.ndarray) -> np.ndarray:
+        """Gauss-Newton step (n, 2) to subtract from shifts `departure` away from the start."""
+        n, m = found.data.shape
+        left = found.left[:, :rank]
+        spectra = left * found.singular[:rank]
+        scale = np.maximum(found.singular[:rank], np.finfo(float).tiny)[:, None]
+        known = np.vstack([(left.T @ found.data) / scale, self._constant])
+        slopes = [(left.T @ along) / scale for along in self._slopes]
         slopes = [slope - (slope @ known.T) @ known for slope in slopes]
         outside = np.eye(n) - left @ left.T
         hessian = np.block(
-            [
-                [outside * (spectra @ (a @ b.T) @ spectra.T) for b in slopes]  # d²/ds_a ds_b
-                for a in slopes
-            ]
+            [[outside * (spectra @ (a @ b.T) @ spectra.T) for b in slopes] for a in slopes]
         )
         downhill = np.concatenate(
-            [((outside @ (self.data @ slope.T)) * spectra).sum(axis=1) for slope in slopes]
+            [((outside @ (found.data @ slope.T)) * spectra).sum(axis=1) for slope in slopes]
         )
         correlated = max(1.0, 4 * np.pi * FIT_SIGMA**2)
-        noise = max(float(np.median(self.singular[rank:] ** 2)) / m * correlated, 1e-12)
+        noise = max(float(np.median(found.singular[rank:] ** 2)) / m * correlated, 1e-12)
         prior = np.eye(2 * n) / PRIOR_PX**2
         pull = departure.T.ravel() / PRIOR_PX**2
         step = np.linalg.solve(hessian / noise + prior, pull - downhill / noise)

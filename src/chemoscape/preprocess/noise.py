@@ -110,7 +110,13 @@ def counts_per_unit(stack: xr.DataArray, background: xr.DataArray | None) -> Noi
 
     interpolated = correlation > CORRELATED
     own = "noise_gain" in stack.coords and bool((stack["noise_gain"].values < UNTOUCHED).any())
-    if interpolated and not own:
+    if interpolated and frames.whole.all():
+        _warn(
+            f"the noise of adjacent pixels is correlated ({correlation:.2f}; 0 in Poisson counts) "
+            "although the counts are whole numbers: the beam flickers, or they were rounded after "
+            "an interpolation; uncertainties are approximate"
+        )
+    elif interpolated and not (own and recorded.any()):
         _warn(
             f"the noise of adjacent pixels is correlated ({correlation:.2f}; 0 in raw counts): the "
             "stack was already interpolated, so that variances are not Poisson and uncertainties "
@@ -182,21 +188,18 @@ class _Frames:
     def recorded(self) -> np.ndarray:
         """Frames (n,) bool that hold counts as recorded.
 
-        All, when the noise is not correlated; else those of whole numbers among others with
-        fractions; else those that `align` did not interpolate; else those whose own noise is not
-        correlated.
+        All, when the noise is not correlated; else those of whole numbers; else, of those that
+        `align` did not interpolate, the ones whose own noise is not correlated.
         """
+        every = np.ones(len(self.gains), dtype=bool)
         if not self.correlation > CORRELATED:
-            return np.ones(len(self.gains), dtype=bool)
-        if self.whole.any() and not self.whole.all():
+            return every
+        if self.whole.any():
             return self.whole
-        if self.untouched is not None and self.untouched.any():
-            return self.untouched
-        if (
-            self.n_pixels < FEWEST_PIXELS
-        ):  # one frame's correlation has a standard deviation of 2/sqrt(n)
-            return np.zeros(len(self.gains), dtype=bool)
-        return np.asarray((self.correlations < CORRELATED).all(axis=1))
+        candidates = every if self.untouched is None else self.untouched
+        if self.n_pixels < FEWEST_PIXELS:  # a frame's correlation has an sd of 2/sqrt(n)
+            return ~every if self.untouched is None else self.untouched
+        return np.asarray(candidates & (self.correlations < CORRELATED).all(axis=1))
 
     def gain(self, recorded: np.ndarray) -> float:
         """Counts per unit from the `recorded` frames, or from all when there are none."""
@@ -217,6 +220,7 @@ def _noise_of(frame: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.nda
         pairs = mask[:, 1:] & mask[:, :-1] & np.isfinite(difference)
         if pairs.sum() < 8:
             continue
+        difference = difference - np.median(difference[pairs])  # an inclined beam
         typical = 1.4826 * np.median(np.abs(difference[pairs]))
         pairs &= np.abs(difference) <= 4 * typical + 1.0  # whole counts make small medians coarse
         variance = float((difference[pairs] ** 2).mean()) / 2

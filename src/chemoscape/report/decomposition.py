@@ -59,7 +59,7 @@ def fit_figure(spectra: xr.Dataset, *, note: str | None = None) -> Figure:
             constant,
             color="0.6",
             linestyle="dotted",
-            label=f"constant, {constant:.2g}".replace("-", "−"),
+            label=f"constant, {constant:.4f}".replace("-", "−"),
         )
     above.set(ylabel="optical density", title="Mean spectrum and fit")
     above.set_xlim(energy[0], energy[-1])

@@ -78,9 +78,8 @@ def transmission_and_optical_density(
     if mask is None:
         averaged = "Mean of all but the background"
         mask = ~background if background is not None else xr.ones_like(density[0], dtype=bool)
-    inside = density.values[:, mask.values]
-    spectrum = np.nanmean(inside, axis=1) if inside.size else np.full(density.sizes["energy"], 0.0)
-    peak = density.isel(energy=int(np.nanargmax(spectrum)))
+    mean, spectrum = _means(density.values, mask.values)
+    peak = density.isel(energy=int(np.argmax(np.nan_to_num(spectrum, nan=-np.inf))))
 
     upright = aspect_of(density) >= 0.6
     cells = (2, 3) if upright else (2, 2)
@@ -98,8 +97,8 @@ def transmission_and_optical_density(
         label="transmission",
         cmap="gray",
     )
-    mean = xr.DataArray(np.nanmean(density.values, axis=0), coords=mask.coords, dims=mask.dims)
-    draw_map(axes[1], mean, title="Mean optical density", label="optical density", cmap=SEQUENTIAL)
+    image = peak.copy(data=mean)
+    draw_map(axes[1], image, title="Mean optical density", label="optical density", cmap=SEQUENTIAL)
     for region, colour, style in ((background, CATEGORIES[1], "solid"), (mask, "white", "dotted")):
         if region is not None and not region.values.all():
             outline(axes[1], region, colour, style)
@@ -120,6 +119,19 @@ def transmission_and_optical_density(
     letters(axes)
     footnote(figure, note)
     return figure
+
+
+def _means(cube: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean map and mean spectrum inside, frame by frame, so that the stack is never copied."""
+    total, seen = np.zeros(cube.shape[1:]), np.zeros(cube.shape[1:])
+    spectrum = np.full(len(cube), np.nan)
+    for index, frame in enumerate(cube):
+        known = np.isfinite(frame)
+        total[known] += frame[known]
+        seen += known
+        if (known & inside).any():
+            spectrum[index] = frame[known & inside].mean(dtype=float)
+    return np.divide(total, seen, out=np.full_like(total, np.nan), where=seen > 0), spectrum
 
 
 @styled

@@ -98,6 +98,7 @@ def report_html(
         limits=limits_of_validity(summary, synthetic=synthetic, illustrative=illustrative),
         illustrative=illustrative,
         recipe=str(tree.attrs.get("recipe", "")),
+        input_name=re.split(r"[\\/]", summary.input.path.rstrip("\\/"))[-1],
         created=str(tree.attrs.get("created", "")).replace("T", " ").replace("+00:00", " UTC"),
         version=str(tree.attrs.get("program_version", "")),
         versions=json.loads(tree.attrs.get("versions", "{}")),

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 
 UNKNOWN = "not determined"
+#: Decimals beyond which no composition or energy in eV is known, whatever its counting error.
+FINEST = 4
 #: Said under every figure that rests on standards nobody measured.
 SYNTHETIC_NOTE = "Synthetic standards: the spectra of the library were calculated, not measured."
 
@@ -71,7 +73,7 @@ def wrapped(text: str, across: int) -> str:
 
 
 def measured(value: float | None, sd: float | None) -> str:
-    """A value with its standard deviation, rounded to two digits of the latter.
+    """A value with its standard deviation, to two digits of the latter, at most four decimals.
 
     Examples
     --------
@@ -82,8 +84,9 @@ def measured(value: float | None, sd: float | None) -> str:
         return UNKNOWN
     if sd is None or not math.isfinite(sd) or sd <= 0:
         return number(value, ".4g")
-    digits = max(0, 1 - math.floor(math.log10(sd)))
-    return f"{value:.{digits}f} ± {sd:.{digits}f}".replace("-", "−")
+    digits = min(max(0, 1 - math.floor(math.log10(sd))), FINEST)
+    spread = f"± {sd:.{digits}f}" if sd >= 0.5 * 10**-FINEST else f"(sd < {10**-FINEST:g})"
+    return f"{value:.{digits}f} {spread}".replace("-", "−")
 
 
 def number(value: float | None, form: str) -> str:

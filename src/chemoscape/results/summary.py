@@ -149,7 +149,7 @@ class RunSummary(_Part):
 
     def to_json(self) -> str:
         """JSON text, indented, without the key ``truth`` where there is none."""
-        data = self.model_dump(mode="json")
+        data = none_if_not_finite(self.model_dump())  # a copy with updates was not validated
         if self.truth is None:
             del data["truth"]
         return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)

@@ -43,7 +43,8 @@ def render_math(translator: Any, node: nodes.Node) -> None:
     """Equations as MathML, which browsers draw without a script from elsewhere."""
     block = isinstance(node, nodes.math_block)
     mathml = tex2mathml(node.astext(), as_block=block)
-    translator.body.append(f'<div class="math">{mathml}</div>' if block else mathml)
+    wide = f'<div style="overflow-x: auto; padding: 0.4em 0">{mathml}</div>'
+    translator.body.append(wide if block else mathml)
     raise nodes.SkipNode
 
 

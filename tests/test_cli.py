@@ -152,11 +152,11 @@ def test_library_that_does_not_cover_the_stack(here, capsys):
 def test_optical_density_passed_as_counts(here, capsys):
     truth = simulate.core_shell(shape=(36, 48))
     density = np.log(truth.i0 / truth.stack).transpose("energy", "y", "x")
-    mislabelled = stacks.build(
-        density.values, density.energy, density.y, density.x, quantity="counts"
+    stack = stacks.build(
+        density.values, density.energy, density.y, density.x, quantity="optical_density"
     )
-    cs.save_stack(mislabelled, here / "od.h5")
-    said = complaint(capsys, recipe_for(here, here / "od.h5"))
+    cs.save_stack(stack, here / "od.h5")
+    said = complaint(capsys, [*recipe_for(here, here / "od.h5"), "--set", "input.quantity=counts"])
     assert "as in an optical density" in said
     assert 'quantity = "optical_density"' in said
 

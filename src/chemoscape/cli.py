@@ -25,6 +25,7 @@ app = App(
     help="From an X-ray spectromicroscopy stack to composition, phase and stress maps.",
     help_format="plaintext",
     default_parameter=Parameter(negative=""),
+    suppress_keyboard_interrupt=False,  # main says that nothing was written
 )
 standards_app = App(name="standards", help="Look at libraries of standard spectra.")
 app.command(standards_app)

@@ -254,8 +254,9 @@ def _compare_stress(truth: simulate.Truth, summary: results.RunSummary) -> dict[
         },
         attrs={"variable": truth.library.variable},
     )
-    names: list[Boundary] = list(summary.stress)
-    fields = stress(sharp, LIXV2O5_ILLUSTRATIVE, boundary=names)
+    names = list(summary.stress)
+    boundaries: list[Boundary] = [*names]
+    fields = stress(sharp, LIXV2O5_ILLUSTRATIVE, boundary=boundaries)
     rows: dict[str, Any] = {}
     for name, one in zip(names, fields, strict=True):
         true, found = one.von_mises_summary(), summary.stress[name]

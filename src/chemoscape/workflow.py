@@ -239,6 +239,7 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
                 done.library,
                 baseline=_baseline(recipe),
                 energy_shift=_energy_shift(recipe),
+                fit_range=recipe.deconvolution.range,
             )
     if recipe.standards.select == "matched":
         done.library = matched_standards(done.library, done.match)

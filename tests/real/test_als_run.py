@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import chemoscape as cs
+from chemoscape.errors import ChemoscapeWarning
 from chemoscape.recipe import read_recipe
 from chemoscape.results import summary_of
 
@@ -58,7 +61,8 @@ def test_published_numbers_to_the_digit(als, als_library):
     naive = np.log(i0[:, None, None] / stack)
     naive.attrs = {"quantity": "optical_density"}
     library = cs.open_library(als_library)
-    maps = cs.deconvolve(naive, library, nonnegative=False, energy_shift=0.0)
+    with pytest.warns(ChemoscapeWarning, match=r"baseline is \+0\.897"):
+        maps = cs.deconvolve(naive, library, nonnegative=False, energy_shift=0.0)
     reduced, oxidised = maps.weight.values
     inside = reduced + oxidised > 0.25
     assert inside.sum() == 2786
@@ -68,7 +72,7 @@ def test_published_numbers_to_the_digit(als, als_library):
     )
     assert fraction.mean() == pytest.approx(0.279, abs=5e-4)
     assert np.median(fraction) == pytest.approx(0.177, abs=5e-4)
-    assert np.median(maps.residual.values) == pytest.approx(0.0532, abs=5e-5)
+    assert np.median(maps.residual.values[inside]) == pytest.approx(0.0532, abs=5e-5)
     np.testing.assert_allclose(stack.energy, energy, atol=1e-3)
 
 
@@ -87,8 +91,6 @@ def test_fitted_shift(result):
 @pytest.mark.parametrize("injected", [-0.4, 0.4])
 def test_an_injected_shift_is_recovered(als, als_library, injected):
     """Move the library's energies: the fitted shift follows, and the fraction stays."""
-    from dataclasses import replace
-
     library = cs.open_library(als_library)
     moved = replace(
         library,
@@ -96,9 +98,13 @@ def test_an_injected_shift_is_recovered(als, als_library, injected):
         energy_window=None,
     )
     stack = cs.open_stack(als / "71214078.hdr")
-    od = cs.optical_density(stack, i0=als / "i0.xsp").sel(energy=slice(702.0, 728.0))
-    straight = cs.deconvolve(od, library, weights="uniform")
-    other = cs.deconvolve(od, moved, weights="uniform")
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", ChemoscapeWarning
+        )  # those of the other tests, and the shift
+        od = cs.optical_density(stack, i0=als / "i0.xsp").sel(energy=slice(702.0, 728.0))
+        straight = cs.deconvolve(od, library, weights="uniform")
+        other = cs.deconvolve(od, moved, weights="uniform")
     difference = other.attrs["energy_shift_eV"] - straight.attrs["energy_shift_eV"]
     assert difference == pytest.approx(injected, abs=0.005)
     fractions = [

@@ -14,7 +14,12 @@ import xarray as xr
 from chemoscape import stack as stacks
 from chemoscape.blocks import as_pixels, for_each_band
 from chemoscape.decompose import kernels
-from chemoscape.decompose.energy import EnergyShift, fit_energy_shift
+from chemoscape.decompose.energy import (
+    EnergyShift,
+    energies_in_range,
+    fit_energy_shift,
+    require_cover,
+)
 from chemoscape.errors import ChemoscapeWarning, FitError, LibraryError
 from chemoscape.preprocess.absorbance import sample_mask
 from chemoscape.standards.library import Library, Standard
@@ -90,7 +95,7 @@ def deconvolve(
     """
     density, variance, weighted = _density_and_variance(od, weights)
     library = as_library(spectra)
-    chosen = _energies_in_range(density, fit_range)
+    chosen = energies_in_range(density.energy.values, fit_range)
     energy = density.energy.values[chosen]
     require_cover(library, energy)
     cube, spread = density.values[chosen], variance[chosen]
@@ -159,21 +164,6 @@ def as_library(spectra: Library | xr.DataArray) -> Library:
     )
 
 
-def require_cover(library: Library, energy: np.ndarray) -> None:
-    """Refuse a library that leaves energies of the fit without standards at zero shift."""
-    if not library.covers(energy).all():
-        low, high = library.energy_range
-        common = f"[{max(low, energy[0]):.1f}, {min(high, energy[-1]):.1f}]"
-        apart = low > energy[-1] or high < energy[0]
-        raise LibraryError(
-            f"the library {library.id!r} covers {low:.1f} to {high:.1f} eV, the stack is fitted "
-            f"over {energy[0]:.1f} to {energy[-1]:.1f} eV",
-            remedy="choose standards of this edge"
-            if apart
-            else f"set [deconvolution] range = {common} or use standards over a wider range",
-        )
-
-
 def condition_number(library: Library, energy: np.ndarray, shift: float = 0.0) -> float:
     """Ratio of the largest to the smallest singular value of the standards on these energies."""
     return float(np.linalg.cond(library.spectra(energy, shift=shift).values))
@@ -198,20 +188,6 @@ def _density_and_variance(
     if isinstance(od, xr.DataArray) or "variance" not in od:
         return density, np.ones_like(density.values), False
     return density, od["variance"].values, weights == "variance"
-
-
-def _energies_in_range(density: xr.DataArray, fit_range: tuple[float, float] | None) -> np.ndarray:
-    """Which energies (bool) lie in the fit range."""
-    low, high = fit_range or (-np.inf, np.inf)
-    energy = density.energy.values
-    chosen = (energy >= low) & (energy <= high)
-    if not chosen.any():
-        raise FitError(
-            f"no energy of the stack ({energy[0]:.1f} to {energy[-1]:.1f} eV) lies in the fit "
-            f"range {low:g} to {high:g} eV",
-            remedy="set [deconvolution] range inside the stack's energies",
-        )
-    return chosen
 
 
 def mean_spectrum(

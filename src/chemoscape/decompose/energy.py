@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize_scalar, nnls
 
-from chemoscape.errors import FitError
+from chemoscape.errors import FitError, LibraryError
 from chemoscape.standards.library import Library
 
 SEARCH_EV = 1.5
@@ -29,6 +29,34 @@ class EnergyShift:
     sd: float
     gain: float
     at_limit: bool
+
+
+def require_cover(library: Library, energy: np.ndarray) -> None:
+    """Refuse a library that leaves energies of the fit without standards at zero shift."""
+    if not library.covers(energy).all():
+        low, high = library.energy_range
+        common = f"[{max(low, energy[0]):.1f}, {min(high, energy[-1]):.1f}]"
+        apart = low > energy[-1] or high < energy[0]
+        raise LibraryError(
+            f"the library {library.id!r} covers {low:.1f} to {high:.1f} eV, the stack is fitted "
+            f"over {energy[0]:.1f} to {energy[-1]:.1f} eV",
+            remedy="choose standards of this edge"
+            if apart
+            else f"set [deconvolution] range = {common} or use standards over a wider range",
+        )
+
+
+def energies_in_range(energy: np.ndarray, fit_range: tuple[float, float] | None) -> np.ndarray:
+    """Which energies (bool) lie in the fit range."""
+    low, high = fit_range or (-np.inf, np.inf)
+    chosen = (energy >= low) & (energy <= high)
+    if not chosen.any():
+        raise FitError(
+            f"no energy of the stack ({energy[0]:.1f} to {energy[-1]:.1f} eV) lies in the fit "
+            f"range {low:g} to {high:g} eV",
+            remedy="set [deconvolution] range inside the stack's energies",
+        )
+    return chosen
 
 
 def fit_energy_shift(

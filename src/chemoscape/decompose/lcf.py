@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from scipy.optimize import nnls
 
-from chemoscape.decompose.energy import fit_energy_shift
+from chemoscape.decompose.energy import energies_in_range, fit_energy_shift, require_cover
 from chemoscape.errors import FitError
 from chemoscape.standards.library import Library, Standard
 from chemoscape.standards.mixing import mean_composition
@@ -198,6 +198,7 @@ def match(
     *,
     baseline: Literal["constant"] | None = "constant",
     energy_shift: float | Literal["fit"] = "fit",
+    fit_range: tuple[float, float] | None = None,
     max_standards: int = 4,
     resolution_eV: float | None = None,
 ) -> xr.Dataset:
@@ -215,6 +216,8 @@ def match(
     baseline : "constant" or None
     energy_shift : float or "fit"
         E(file axis) - E(library), eV.
+    fit_range : pair of float, optional
+        Lowest and highest energy used, eV.
     max_standards : int
         Largest number of standards in one combination.
     resolution_eV : float, optional
@@ -230,11 +233,13 @@ def match(
         (cluster, rank). Attributes: ``energy_shift_eV``, ``energy_shift_sd_eV``, ``library``,
         ``variable``.
     """
-    energy = groups.energy.values
+    chosen = energies_in_range(groups.energy.values, fit_range)
+    energy, spectra = groups.energy.values[chosen], groups.spectrum.values[:, chosen]
+    require_cover(library, energy)
     shift, shift_sd = 0.0, 0.0
     if energy_shift == "fit":
         found = fit_energy_shift(
-            groups.spectrum.values,
+            spectra,
             None,
             energy,
             library,
@@ -246,7 +251,7 @@ def match(
 
     ranked = [
         _ranked_fits(energy, spectrum, library, shift, baseline, max_standards, resolution_eV)
-        for spectrum in groups.spectrum.values
+        for spectrum in spectra
     ]
     best = [fits[0] for fits in ranked]
     n_ranks = max(len(fits) for fits in ranked)
@@ -256,10 +261,10 @@ def match(
         return np.array([[*map(value, fits), *[fill] * (n_ranks - len(fits))] for fits in ranked])
 
     weights = np.zeros((len(best), len(library.names)))
-    fitted = np.full((len(best), energy.size), np.nan)
+    fitted = np.full(groups.spectrum.shape, np.nan)
     for row, fit in enumerate(best):
         weights[row, [library.names.index(name) for name in fit.standards]] = fit.weights
-        fitted[row, np.searchsorted(energy, fit.energy)] = fit.model
+        fitted[row, np.searchsorted(groups.energy.values, fit.energy)] = fit.model
     delta = ranks(np.nan, lambda f: f.bic) - np.array([[fit.bic] for fit in best])
     compositions = ranks(np.nan, lambda f: f.composition)
     apart = np.abs(compositions - compositions[:, :1])

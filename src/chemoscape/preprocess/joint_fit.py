@@ -19,7 +19,7 @@ from chemoscape.preprocess.resample import shift_image
 FIT_SIGMA = 0.7
 #: How far (standard deviation, pixels) the joint fit may move a frame from its correlation: the
 #: latter's usual bias.
-PRIOR_PX = 0.3
+PRIOR_PX = 0.5
 MAX_RANK = 6
 MAX_FIT_PIXELS = 16384
 #: A fit that moves a frame by more (pixels) has lost its way.
@@ -73,6 +73,11 @@ def refine(frames: np.ndarray, start: np.ndarray, weight: np.ndarray) -> np.ndar
                 break
         settled = moved < 0.02 and np.abs(shifts - start).max() < LARGEST_STEP
         if settled and found.excess(rank) < SIGNIFICANT:
+            # once more with the slopes and weights of the aligned frames
+            aligned = _Aligned(density, bright, shifts, pixels)
+            for _ in range(3):
+                found = aligned.components(shifts)
+                shifts = shifts - aligned.step(found, rank, shifts - start)
             return shifts
     return start
 
@@ -136,7 +141,7 @@ class _Components:
 class _Aligned:
     """Optical densities at chosen pixels as a function of the shifts, weighted by counts.
 
-    Slopes and weights are those at the start: the fit moves frames by a fraction of a pixel.
+    Slopes and weights are those at `start`: the fit moves frames by a fraction of a pixel.
     """
 
     def __init__(

@@ -70,8 +70,9 @@ def composition(
         ``composition``, ``composition_sd_counting``, ``composition_sd_systematic``,
         ``composition_sd_total`` (NaN outside the mask), ``thickness`` ("nm", or "1": relative),
         ``thickness_sd``, ``mask``; all (y, x). Attributes: ``variable``, ``mean_pixel``,
-        ``mean_mass_weighted``, ``mean_sd`` (its total uncertainty), ``masked_share``,
-        ``noise_length_px`` (σ of the smoothing on this grid), ``normalise``.
+        ``mean_mass_weighted``, ``mean_sd`` (its total uncertainty), ``mean_per_eV`` (its change
+        with the energy shift), ``masked_share``, ``noise_length_px`` (σ of the smoothing on this
+        grid), ``normalise``.
 
     Raises
     ------
@@ -105,12 +106,13 @@ def composition(
 
     mixture = _mix(weights, library, normalise)
     counting = np.sqrt(mixture.variance(covariance))
-    systematic = _systematic_sd(mixture, weights, per_eV, library, maps.attrs["energy_shift_sd_eV"])
+    slope = (mixture.gradient * per_eV).sum(axis=0)
+    systematic = _systematic_sd(slope, weights, library, maps.attrs["energy_shift_sd_eV"])
     thickness_sd = _total_sd(covariance, to_thickness)
 
     fine = _Finer(maps, refine)
     out = xr.Dataset(coords={"y": fine.y, "x": fine.x})
-    kept = fine.nearest(mask.values)
+    kept = fine.inside(mask.values)
     fine_weights = fine.linear(weights)
     value = np.where(kept, _mix(fine_weights, library, normalise).value, np.nan)
     counting, systematic = (
@@ -156,9 +158,17 @@ def composition(
         "smooth_px": float(smooth_px),
         "refine": int(refine),
         "noise_length_px": float(smooth_px * refine),
+        "mean_per_eV": _mass_weighted(slope, _total(weights, to_thickness), inside),
         **_means(out),
     }
     return out
+
+
+def _mass_weighted(values: np.ndarray, mass: np.ndarray, inside: np.ndarray) -> float:
+    """Mean over the pixels of a mask, each by its mass."""
+    if not inside.any():
+        return float("nan")
+    return float((values[inside] * mass[inside]).sum() / mass[inside].sum())
 
 
 def _means(comp: xr.Dataset) -> dict[str, float]:
@@ -173,14 +183,14 @@ def _means(comp: xr.Dataset) -> dict[str, float]:
             "mean_sd": np.nan,
             "masked_share": 1.0,
         }
-    x = comp["composition"].values[kept]
-    mass = comp["thickness"].values[kept]
     # Counting noise averages out over thousands of pixels; what is common to all of them does not.
-    common = comp["composition_sd_systematic"].values[kept]
+    x, mass, common = (
+        comp[name].values for name in ("composition", "thickness", "composition_sd_systematic")
+    )
     return {
-        "mean_pixel": float(x.mean()),
-        "mean_mass_weighted": float((x * mass).sum() / mass.sum()),
-        "mean_sd": float((common * mass).sum() / mass.sum()),
+        "mean_pixel": float(x[kept].mean()),
+        "mean_mass_weighted": _mass_weighted(x, mass, kept),
+        "mean_sd": _mass_weighted(common, mass, kept),
         "masked_share": float(1 - kept.mean()),
     }
 
@@ -193,16 +203,15 @@ def _mix(weights: np.ndarray, library: Library, normalise: str) -> Mixture:
 
 
 def _systematic_sd(
-    mixture: Mixture, weights: np.ndarray, per_eV: np.ndarray, library: Library, shift_sd: float
+    slope: np.ndarray, weights: np.ndarray, library: Library, shift_sd: float
 ) -> np.ndarray:
     """``|dx/dE|·sd_E`` and the standards' own composition errors, in quadrature."""
-    per_shift = (mixture.gradient * per_eV).sum(axis=0)
     n = amounts(weights, library.molar_mass)
     with np.errstate(invalid="ignore"):
         share = n / n.sum(axis=0)
     value_sd = np.nan_to_num([standard.value_sd for standard in library.standards])
     own = np.tensordot(value_sd**2, share**2, axes=1)
-    return np.sqrt((per_shift * shift_sd) ** 2 + own)
+    return np.sqrt((slope * shift_sd) ** 2 + own)
 
 
 def _thickness_per_weight(library: Library) -> np.ndarray:
@@ -260,20 +269,20 @@ class _Finer:
             np.arange((axis.size - 1) * self.refine + 1) / self.refine, np.arange(axis.size), axis
         )
 
-    def _interpolate(self, values: np.ndarray, method: Literal["linear", "nearest"]) -> np.ndarray:
+    def _interpolate(self, values: np.ndarray) -> np.ndarray:
         if self.refine == 1:
             return values
         dims = ("y", "x") if values.ndim == 2 else ("layer", "y", "x")
         image = xr.DataArray(values, dims=dims, coords=self.source)
-        return image.interp(y=self.y, x=self.x, method=method).transpose(*dims).values
+        return image.interp(y=self.y, x=self.x).transpose(*dims).values
 
     def linear(self, values: np.ndarray) -> np.ndarray:
         """Bilinear interpolation."""
-        return self._interpolate(values, "linear")
+        return self._interpolate(values)
 
-    def nearest(self, values: np.ndarray) -> np.ndarray:
-        """The nearest pixel's value."""
-        return self._interpolate(values.astype(np.int8), "nearest").astype(bool)
+    def inside(self, mask: np.ndarray) -> np.ndarray:
+        """Where most around lies in the mask; half way to an outside pixel is outside."""
+        return self._interpolate(mask.astype(np.float64)) > 0.5
 
     def errors(self, values: np.ndarray) -> np.ndarray:
         """Bilinear interpolation of a standard deviation (an upper bound: between pixels noise
@@ -284,4 +293,4 @@ class _Finer:
         bad = ~np.isfinite(values)
         if bad.any() and not bad.all():
             values = values[tuple(distance_transform_edt(bad, return_indices=True)[1])]
-        return self._interpolate(values, "linear")
+        return self._interpolate(values)

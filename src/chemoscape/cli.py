@@ -234,13 +234,14 @@ def _run_one(
     with _progress(Path(read.input.path).name or recipe.name) as progress:
         tree = workflow.run(read, output=folder, overwrite=overwrite, progress=progress)
     summary = summary_of(tree)
+    per_eV = tree["composition"].attrs["mean_per_eV"] if "composition" in tree.children else None
     for warning in summary.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    _answer(summary.model_dump(mode="json"), _lines(summary), as_json)
+    _answer(summary.model_dump(mode="json"), _lines(summary, per_eV), as_json)
     print(f"written to {folder}: open {folder / 'report.html'}", file=sys.stderr)
 
 
-def _lines(summary: Any) -> str:
+def _lines(summary: Any, per_eV: float | None) -> str:
     """The run in a few lines."""
 
     def number(value: float | None, form: str) -> str:
@@ -249,10 +250,13 @@ def _lines(summary: Any) -> str:
     lines = []
     if summary.energy_shift_eV is not None:
         shift = summary.energy_shift_eV
-        lines.append(f"energy shift   {number(shift.value, '+.3f')} ± {number(shift.sd, '.3f')} eV")
+        effect = "" if per_eV is None else f"; 0.1 eV more moves the mean by {per_eV / 10:+.3f}"
+        lines.append(
+            f"energy shift   {number(shift.value, '+.3f')} ± {number(shift.sd, '.3f')} eV{effect}"
+        )
     for name, route in summary.routes.items():
         lines.append(
-            f"{name + ' route':<15}mean composition {number(route.composition, '.4f')}, residual "
+            f"{name:<10}route  mean composition {number(route.composition, '.4f')}, residual "
             f"{number(route.residual_rms, '.4f')}, reduced chi2 {number(route.reduced_chi2, '.2f')}"
         )
     comp = summary.composition

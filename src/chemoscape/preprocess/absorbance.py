@@ -208,7 +208,7 @@ def _logarithm(
     def work(band: slice) -> None:
         for i in range(band.start, band.stop):
             transmitted = counts[i] - np.float32(dark)
-            lost = transmitted <= 0
+            lost = (transmitted <= 0) | np.isinf(transmitted)
             bad[i] = int(lost.sum())
             if bad[i]:
                 transmitted[lost] = np.nan

@@ -122,11 +122,8 @@ def counts_per_unit(stack: xr.DataArray, background: xr.DataArray | None) -> Noi
             "stack was already interpolated, so that variances are not Poisson and uncertainties "
             "are approximate"
         )
-    if not recorded.any():
-        if header > 0:
-            return Noise(header, "header", correlation)
-        return Noise(measured, "measured", correlation)
-    if header > 0 and abs(measured / header - 1) <= AGREES:
+    certain = not interpolated or bool(frames.whole.any())
+    if header > 0 and (not certain or abs(measured / header - 1) <= AGREES):
         return Noise(header, "header", correlation)
     if header > 0:
         _warn(

@@ -16,7 +16,8 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "Composition",
         "Composition in every pixel of the sample, its total standard deviation (counting "
         "statistics and systematic errors together), the thickness, and the distribution by pixel "
-        "and by mass. Grey: outside the mask.",
+        "and by mass. Grey: outside the mask. Smoothing widens phase boundaries by about a pixel, "
+        "which the standard deviation does not include.",
     ),
     "stress": (
         "Stress",

@@ -100,10 +100,11 @@ def test_values_that_are_not_positive_are_nan_and_counted(make_beam):
     stack.values[0, 0, :3] = 0
     stack.values[1, 5, 5] = -4
     stack.values[2, 6, 6] = np.nan
+    stack.values[3, 7, 7] = np.inf
     od = optical_density(stack)
-    assert od.attrs["n_not_positive"] == 4
-    assert np.isnan(od.optical_density.values).sum() == 5
-    assert np.isnan(od.variance.values).sum() == 5
+    assert od.attrs["n_not_positive"] == 5
+    assert np.isnan(od.optical_density.values).sum() == 6
+    assert np.isnan(od.variance.values).sum() == 6
 
 
 @pytest.mark.parametrize("dark", [-1.0, np.nan])

@@ -117,6 +117,13 @@ def test_foreign_interpolation_warns():
     assert (found.counts_per_unit, found.source) == (3.0, "header")
 
 
+def test_whole_counts_with_correlated_noise_are_another_matter():
+    stack = moved(empty_field(counts=4000), (0.5, 0.5)).drop_vars("noise_gain")
+    stack = stack.copy(data=np.rint(stack.values)).isel(energy=slice(1, None))
+    with pytest.warns(ChemoscapeWarning, match="although the counts are whole numbers"):
+        counts_per_unit(stack, everywhere(stack))
+
+
 def test_own_alignment_does_not_warn():
     stack = moved(empty_field(), (0.3, 0.4))
     with warnings.catch_warnings():

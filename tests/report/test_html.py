@@ -228,6 +228,6 @@ def test_a_heavy_report_is_drawn_coarser(monkeypatch: pytest.MonkeyPatch) -> Non
     figure = Figure(figsize=(4, 3))
     figure.subplots().plot([0, 1])
     fine = html._embedded({"a": figure}, {})[0]["data"]
-    monkeypatch.setattr(html, "LARGEST_BYTES", len(fine) - 1)
+    monkeypatch.setattr(html, "LARGEST_BYTES", 3 * len(fine) // 4)
     coarse = html._embedded({"a": figure}, {})[0]["data"]
     assert len(coarse) < len(fine)

@@ -131,4 +131,5 @@ def test_density_of_v2o5(shipped: Library) -> None:
 def test_written_library_opens(tmp_path: Path, shipped: Library) -> None:
     model.write_library(tmp_path / "copy")
     again = open_library(tmp_path / "copy")
-    np.testing.assert_array_equal(again.standards[3].spectrum, shipped.standards[3].spectrum)
+    pair = again.standards[3].spectrum, shipped.standards[3].spectrum
+    np.testing.assert_allclose(*pair, rtol=1e-6)  # the last written digit may differ by a library

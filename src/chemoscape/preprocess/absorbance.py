@@ -70,13 +70,13 @@ def optical_density(
     Returns
     -------
     Dataset
-        ``optical_density`` (energy, y, x) float32, a Stack; NaN where I <= 0. ``variance`` (energy,
-        y, x) float32, that of a single pixel: for averages over pixels of an aligned stack divide
-        it by ``noise_gain``. ``i0``, ``i0_variance`` (energy), the latter 0 for spectra, whose
-        error is not known. ``background`` (y, x) bool, unless I0 is a spectrum. Attributes:
-        ``i0_source``, ``units_correction`` (empty when there was none), ``noise_counts_per_unit``,
-        ``noise_source`` ("header", "measured", "given" or "assumed"), ``noise_correlation`` (lag 1;
-        NaN when not measured), ``n_not_positive``.
+        ``optical_density`` (energy, y, x) float32, a Stack; NaN where I <= 0 or infinite.
+        ``variance`` (energy, y, x) float32, that of a single pixel: for averages over pixels of an
+        aligned stack divide it by ``noise_gain``. ``i0``, ``i0_variance`` (energy), the latter 0
+        for spectra, whose error is not known. ``background`` (y, x) bool, unless I0 is a spectrum.
+        Attributes: ``i0_source``, ``units_correction`` (empty when there was none),
+        ``noise_counts_per_unit``, ``noise_source`` ("header", "measured", "given" or "assumed"),
+        ``noise_correlation`` (lag 1; NaN when not measured), ``n_not_positive``.
 
     Raises
     ------

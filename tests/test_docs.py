@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def test_public_names_shown_exist(block):
 
 @pytest.mark.parametrize("block", list(fenced("console")))
 def test_commands_shown_parse(block):
-    for line in block.splitlines():
-        words = line.partition("#")[0].split()
+    for line in block.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
         if words[:1] == ["chemoscape"]:
             app.parse_args(words[1:], exit_on_error=False, print_error=False)

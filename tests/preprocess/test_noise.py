@@ -73,6 +73,16 @@ def test_interpolated_frames_are_recognised_and_the_raw_one_is_used():
     assert measure_noise(others, everywhere(others))[0] > 12
 
 
+@pytest.mark.parametrize("theta", [0.0, 0.2, 0.6])
+def test_correlation_of_a_moving_average(theta):
+    """Noise a(i) + theta a(i + 1) has the lag-1 correlation theta/(1 + theta²) and none beyond."""
+    white = np.random.default_rng(4).normal(size=(12, 80, 81))
+    values = 1000 + 30 * (white[:, :, :-1] + theta * white[:, :, 1:])
+    stack = build(values, range(12), range(80), range(80), quantity="counts")
+    _, correlation = measure_noise(stack, everywhere(stack))
+    assert correlation == pytest.approx(theta / (1 + theta**2), abs=0.02)
+
+
 def test_header_is_confirmed():
     stack = empty_field(g=10, counts=40, counter_divider=10.0)
     found = counts_per_unit(stack, everywhere(stack))

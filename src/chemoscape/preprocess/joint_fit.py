@@ -21,7 +21,8 @@ FIT_SIGMA = 0.7
 #: latter's usual bias.
 PRIOR_PX = 0.5
 MAX_RANK = 6
-MAX_FIT_PIXELS = 16384
+#: Pixels that tell most about position: more of them slow the fit without sharpening it.
+MAX_FIT_PIXELS = 4096
 #: A fit that moves a frame by more (pixels) has lost its way.
 LARGEST_STEP = 2.0
 #: A component this much above the noise of the others is not noise; misaligned frames leave one,

@@ -32,7 +32,9 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     ),
     "drift": (
         "Drift",
-        "Shift applied to every frame, and how well the frame could be registered.",
+        "Shift that brings every frame onto the reference, and how well the frame could be "
+        "registered. Shifts below the recipe's threshold are not applied: interpolation would cost "
+        "more than it mends.",
     ),
     "fit": (
         "Fit of the mean spectrum",

@@ -136,7 +136,7 @@ def _means(cube: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 @styled
 def drift_figure(drift: Any) -> Figure:
-    """Shifts applied to each frame, and how well each could be registered.
+    """Shift of each frame, whether it was applied, and how well it could be registered.
 
     Parameters
     ----------
@@ -156,7 +156,9 @@ def drift_figure(drift: Any) -> Figure:
     reference = float(energy[int(drift.reference)])
     for ax in (above, below):
         ax.axvline(reference, color="0.5", linewidth=0.6, linestyle="dashed", zorder=0)
-    above.set(ylabel="shift applied (pixels)", title="Drift correction")
+    applied = bool(getattr(drift, "attrs", {}).get("applied", True))
+    title = "Shifts applied" if applied else "Shifts measured, too small to apply"
+    above.set(ylabel="shift (pixels)", title=title)
     above.legend(ncols=2, loc="best")
     below.plot(energy, quality, "o-", color=INK, markersize=2, linewidth=0.7)
     below.set(

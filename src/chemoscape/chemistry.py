@@ -45,7 +45,7 @@ def composition(
 
     - counting: the weights' covariance through the derivative of Equation 6, per pixel;
     - systematic: the energy shift's error and the standards' own compositions, common to all
-    pixels.
+      pixels.
 
     Parameters
     ----------

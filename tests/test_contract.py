@@ -98,6 +98,7 @@ ROOMS = [
     "mechanics",
     "simulate",
     "recipe",
+    "products",
     "report",
     "workflow",
     "demo",

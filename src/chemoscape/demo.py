@@ -25,9 +25,10 @@ from chemoscape.formats import save_stack
 from chemoscape.mechanics.boundaries import Boundary
 from chemoscape.mechanics.fields import stress
 from chemoscape.mechanics.material import LIXV2O5_ILLUSTRATIVE
+from chemoscape.products import Products
 from chemoscape.recipe import Recipe, make_recipe
 from chemoscape.standards.library import Library, open_library
-from chemoscape.workflow import Products, Progress, analyse, write
+from chemoscape.workflow import Progress, analyse, write
 
 LIBRARY = "lixv2o5-model"
 NOTICE = "The standards and the stacks are synthetic: a model of LixV2O5, not measured spectra."

@@ -1,0 +1,267 @@
+"""What the stages of a run have made, and how it is told: nodes of the tree, the summary."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from chemoscape import results
+from chemoscape.decompose.lcf import linear_combination_fit
+from chemoscape.errors import RecipeError
+from chemoscape.mechanics.fields import StressField
+from chemoscape.preprocess.absorbance import sample_mask
+from chemoscape.preprocess.drift import Drift
+from chemoscape.recipe import Recipe
+from chemoscape.standards.library import Library
+
+
+@dataclass
+class Products:
+    """What the stages have made so far; None where the recipe leaves a stage out."""
+
+    stack: xr.DataArray
+    drift: Drift | None = None
+    drift_applied: bool = False
+    od: xr.Dataset | None = None
+    components: xr.Dataset | None = None
+    clusters: xr.Dataset | None = None
+    library: Library | None = None
+    direct: xr.Dataset | None = None
+    match: xr.Dataset | None = None
+    cluster_library: Library | None = None
+    clustered: xr.Dataset | None = None
+    compositions: dict[str, xr.Dataset] = field(default_factory=dict)
+    fields: list[StressField] = field(default_factory=list)
+
+
+def chosen_composition(done: Products, recipe: Recipe) -> xr.Dataset:
+    """The composition of the route that the recipe names."""
+    if recipe.composition.source not in done.compositions:
+        raise RecipeError(
+            f'[composition] from = "{recipe.composition.source}" but [deconvolution] route = '
+            f'"{recipe.deconvolution.route}" does not compute it',
+            remedy='set route = "both", or make the two agree',
+        )
+    return done.compositions[recipe.composition.source]
+
+
+def summarise(
+    recipe: Recipe, done: Products, *, warnings: Sequence[str], seconds: Mapping[str, float]
+) -> results.RunSummary:
+    """The numbers of a run, as in summary.json."""
+    stack, od = done.stack, done.od
+    assert od is not None  # noqa: S101 - every run has an optical density
+    path = Path(recipe.input.path)
+    maps = done.direct if done.direct is not None else done.clustered
+    shift = None
+    if done.direct is not None:
+        shift = done.direct.attrs
+    elif done.match is not None:
+        shift = done.match.attrs
+    return results.RunSummary(
+        input=results.InputSummary(
+            path=str(path),
+            sha256=_sha256(path),
+            format=str(stack.attrs.get("format", "")),
+            shape=stack.shape,
+            energy_range_eV=(float(stack.energy[0]), float(stack.energy[-1])),
+        ),
+        units=results.UnitsSummary(correction=od.attrs.get("units_correction") or None),
+        noise=results.NoiseSummary(
+            g=od.attrs.get("noise_counts_per_unit"),
+            source=str(od.attrs.get("noise_source", "none")),
+        ),
+        drift=None
+        if done.drift is None
+        else results.DriftSummary(max_px=done.drift.max_px, rms_px=done.drift.rms_px),
+        energy_shift_eV=None
+        if shift is None
+        else results.Measured(value=shift["energy_shift_eV"], sd=shift["energy_shift_sd_eV"]),
+        standards=tuple(done.library.names) if done.library is not None else (),
+        condition_number=None if maps is None else maps.attrs["condition_number"],
+        rank=None
+        if done.components is None
+        else results.RankSummary(
+            **{
+                key: done.components.attrs.get(f"rank_{key}")
+                for key in ("ind", "mp", "cv", "cumulative")
+            }
+        ),
+        routes={
+            name: _route_summary(maps, done.compositions.get(name))
+            for name, maps in (("direct", done.direct), ("clustered", done.clustered))
+            if maps is not None
+        },
+        composition=_composition_summary(recipe, done),
+        phases=_phases(recipe, done),
+        stress={
+            one.boundary: results.StressSummary(**one.von_mises_summary(), reference=one.reference)
+            for one in done.fields
+        },
+        warnings=tuple(warnings),
+        seconds=dict(seconds),
+    )
+
+
+def _route_summary(maps: xr.Dataset, comp: xr.Dataset | None) -> results.RouteSummary:
+    """Mean composition, and medians over the sample of residual and reduced chi-squared."""
+    sample = maps["sample"].values
+    medians = [
+        float(np.nanmedian(maps[name].values[sample]))
+        if np.isfinite(maps[name].values[sample]).any()
+        else None
+        for name in ("residual", "reduced_chi2")
+    ]
+    return results.RouteSummary(
+        composition=None if comp is None else comp.attrs["mean_pixel"],
+        residual_rms=medians[0],
+        reduced_chi2=medians[1],
+    )
+
+
+def _composition_summary(recipe: Recipe, done: Products) -> results.CompositionSummary | None:
+    if not done.compositions:
+        return None
+    comp = chosen_composition(done, recipe)
+    inside = comp["composition"].values[comp["mask"].values]
+    p05, p95 = np.percentile(inside, [5, 95]) if inside.size else (np.nan, np.nan)
+    return results.CompositionSummary(
+        variable=comp.attrs["variable"],
+        mean_pixel=comp.attrs["mean_pixel"],
+        mean_mass_weighted=comp.attrs["mean_mass_weighted"],
+        sd=comp.attrs["mean_sd"],
+        p05=p05,
+        p95=p95,
+    )
+
+
+def _phases(recipe: Recipe, done: Products) -> dict[str, results.PhaseSummary]:
+    """Share of each standard in the sample's mass, and of the pixels in which it prevails."""
+    if not done.compositions:
+        return {}
+    comp = chosen_composition(done, recipe)
+    maps = done.direct if recipe.composition.source == "direct" else done.clustered
+    assert maps is not None  # noqa: S101 - it made the composition
+    step = comp.attrs["refine"]
+    inside = comp["mask"].values[::step, ::step]
+    weights = np.nan_to_num(maps["weight"].values[:, inside])
+    mass = weights.sum(axis=1) / weights.sum() if weights.sum() else weights.sum(axis=1)
+    prevailing = np.bincount(weights.argmax(axis=0), minlength=len(weights))
+    area = prevailing / max(prevailing.sum(), 1)
+    return {
+        str(name): results.PhaseSummary(mass_fraction=float(m), area_fraction=float(a))
+        for name, m, a in zip(maps.standard.values, mass, area, strict=True)
+    }
+
+
+def nodes_of(recipe: Recipe, done: Products) -> dict[str, xr.Dataset]:
+    """Datasets of the results tree by their path."""
+    nodes: dict[str, xr.Dataset | None] = {
+        "/spectra": _spectra(done),
+        "/direct": done.direct,
+        "/clustered": done.clustered,
+        "/clustered/components": done.components,
+        "/clustered/clusters": done.clusters,
+        "/clustered/match": done.match,
+    }
+    if done.clustered is None:
+        nodes["/clustered"] = None if done.components is None else xr.Dataset()
+    if done.drift is not None:
+        nodes["/drift"] = _drift_dataset(done.drift, applied=done.drift_applied)
+    if done.compositions:
+        nodes["/composition"] = chosen_composition(done, recipe)
+    if recipe.report.keep_optical_density:
+        nodes["/optical_density"] = done.od
+    for one in done.fields:
+        nodes[f"/stress/{one.boundary}"] = one.dataset
+        nodes[f"/stress/{one.boundary}/grid"] = one.to_grid(like=chosen_composition(done, recipe))
+    return {path: node for path, node in nodes.items() if node is not None}
+
+
+def _drift_dataset(drift: Drift, *, applied: bool) -> xr.Dataset:
+    return xr.Dataset(
+        {
+            "shift_y": (
+                "energy",
+                drift.shifts[:, 0],
+                {"units": "px", "long_name": "shift applied"},
+            ),
+            "shift_x": (
+                "energy",
+                drift.shifts[:, 1],
+                {"units": "px", "long_name": "shift applied"},
+            ),
+            "quality": ("energy", drift.quality),
+            "noise_gain": ("energy", drift.noise_gain),
+        },
+        coords={"energy": ("energy", drift.energy, {"units": "eV"})},
+        attrs={"reference": int(drift.reference), "applied": int(applied)},
+    )
+
+
+def _spectra(done: Products) -> xr.Dataset:
+    """I0, the sample's mean spectrum, the standards as used, and their fit to the mean."""
+    od = done.od
+    assert od is not None  # noqa: S101 - every run has an optical density
+    pixels = od["optical_density"].values[:, _sample(done).values]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # an energy without any data stays NaN
+        mean = np.nanmean(pixels, axis=1, dtype=np.float64)
+        spread = np.nanstd(pixels, axis=1, dtype=np.float64)
+    out = xr.Dataset(
+        {
+            "mean": (
+                "energy",
+                mean,
+                {"long_name": "mean optical density of the sample", "units": "1"},
+            ),
+            "mean_sd": ("energy", spread, {"long_name": "spread over the sample's pixels"}),
+            "mean_se": ("energy", spread / np.sqrt(max(pixels.shape[1], 1))),
+        },
+        coords={"energy": od.energy},
+    )
+    for name in ("i0", "i0_variance"):
+        if name in od:
+            out[name] = od[name]
+    if done.library is None:
+        return out
+    fitted = done.direct if done.direct is not None else done.match
+    shift = 0.0 if fitted is None else fitted.attrs["energy_shift_eV"]
+    covered = done.library.covers(od.energy.values, shift)
+    known = done.library.spectra(od.energy.values[covered], shift=shift)
+    out["standards"] = (
+        known.drop_vars("energy")
+        .reindex_like(known)
+        .assign_coords(energy=od.energy[covered])
+        .reindex(energy=od.energy)
+    )
+    out = out.assign_coords(standard=done.library.names, label=("standard", done.library.labels))
+    fit = linear_combination_fit((od.energy.values, mean), done.library, energy_shift=shift)
+    out["weight"] = ("standard", fit.weights)
+    out["weight_sd"] = ("standard", fit.weight_sd)
+    out["baseline"] = fit.baseline
+    out.attrs = {"energy_shift_eV": float(shift), "r_factor": fit.r_factor}
+    return out
+
+
+def _sample(done: Products) -> xr.DataArray:
+    """Where the sample is, as the steps before agreed on."""
+    for maps in (done.direct, done.components):
+        if maps is not None:
+            return maps["sample"]
+    assert done.od is not None  # noqa: S101 - every run has an optical density
+    return sample_mask(done.od)
+
+
+def _sha256(path: Path) -> str | None:
+    """Checksum of the file that was named; None for a folder."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

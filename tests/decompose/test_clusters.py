@@ -83,3 +83,17 @@ def test_impossible_merges_are_refused(twin_density, groups, merge):
 def test_too_many_components_are_refused(twin_density, pcs):
     with pytest.raises(FitError, match="components"):
         cluster(twin_density, pcs, n_components=99)
+
+
+def test_a_background_that_absorbs_alike_at_all_energies_does_not_matter(twin_density, twin):
+    """Half of the particle lies on something thick without an edge of its own."""
+    offset = 0.5 * (twin_density.x > twin_density.x.mean()) * (twin.labels >= 0)
+    density = twin_density["optical_density"]
+    lifted = twin_density.assign(
+        optical_density=(density + offset.astype(np.float32)).assign_attrs(density.attrs)
+    )
+    groups = cluster(lifted, principal_components(lifted), n_clusters=3)
+    both = (groups.label.values >= 0) & (twin.labels.values >= 0)
+    label, truth = groups.label.values[both], twin.labels.values[both]
+    right = sum(np.bincount(truth[label == k]).max() for k in range(3))
+    assert right / both.sum() >= 0.99

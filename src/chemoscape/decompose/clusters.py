@@ -19,6 +19,8 @@ from chemoscape.errors import ChemoscapeWarning, FitError
 #: Silhouettes are quadratic in pixels: this many, drawn at random, are enough to 0.02.
 SILHOUETTE_PIXELS = 2000
 MOST_CLUSTERS = 8
+#: Pixels whose spectrum varies less than this share of the strongest have no shape to group by.
+LEAST_STRUCTURE = 0.1
 
 
 def cluster(
@@ -29,10 +31,12 @@ def cluster(
     n_components: int | None = None,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Group the sample's pixels by spectral shape, whatever their thickness.
+    """Group the sample's pixels by spectral shape, whatever their thickness or their background.
 
-    k-means (k-means++, ten starts) on score vectors scaled to unit length: raw scores would group
-    by thickness. The spectrum of a cluster is the mean of its pixels' optical densities.
+    k-means (k-means++, ten starts) on score vectors without their share of a constant, scaled to
+    unit length: raw scores would group by thickness, and by whatever absorbs alike at all energies.
+    Pixels with hardly any structure in their spectrum are left out. The spectrum of a cluster is
+    the mean of its pixels' optical densities.
 
     Parameters
     ----------
@@ -68,9 +72,7 @@ def cluster(
             f"{used} components were asked for, {pcs.sizes['pc']} are there",
             remedy="set [clusters] n_components to fewer",
         )
-    inside = pcs["sample"].values.ravel()
-    scores = pcs["score"].values[:used].reshape(used, -1)[:, inside].T.astype(np.float64)
-    features = scores / np.linalg.norm(scores, axis=1, keepdims=True)
+    inside, features = _features(pcs, used)
     if n_clusters != "auto" and not 1 <= int(n_clusters) <= len(features):
         raise FitError(
             f"{n_clusters} clusters cannot be made of {len(features)} pixels",
@@ -117,6 +119,24 @@ def merge_clusters(
         int(groups.attrs["n_components"]),
         int(groups.attrs["seed"]),
     )
+
+
+def _features(pcs: xr.Dataset, used: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which pixels (bool, flat) can be grouped, and their features (pixel, axis) of unit length.
+
+    Distances between features are those between spectra, each less its own mean over energy: with
+    eigenspectra ``V`` less their means and ``M = V·Vᵀ``, features are the scores times ``√M``.
+    """
+    spectra = pcs["eigenspectrum"].values[:used]
+    spectra = spectra - spectra.mean(axis=1, keepdims=True)
+    value, vector = np.linalg.eigh(spectra @ spectra.T)
+    root = vector * np.sqrt(np.maximum(value, 0))
+    scores = pcs["score"].values[:used].reshape(used, -1).T.astype(np.float64)
+    features = scores @ root
+    length = np.linalg.norm(features, axis=1)
+    inside = pcs["sample"].values.ravel()
+    inside = inside & (length > LEAST_STRUCTURE * np.percentile(length[inside], 95))
+    return inside, features[inside] / length[inside, None]
 
 
 def _k_means(features: np.ndarray, n_clusters: int | str, seed: int) -> tuple[np.ndarray, float]:

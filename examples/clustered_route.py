@@ -34,7 +34,7 @@ for number in table.cluster.values:
 # The cluster spectra are standards of the stack's own: every pixel is a sum of them.
 own = cs.library_from_clusters(groups, table)
 maps = cs.deconvolve(od, own, energy_shift=0.0)
-comp = cs.composition(maps, own, smooth_px=0)
+comp = cs.composition(maps, own)
 
 error = (comp.composition - truth.composition).where(truth.thickness >= 0.25)
 rms = float(np.sqrt((error**2).mean()))

@@ -22,7 +22,7 @@ library = cs.open_library("lixv2o5-model").select("alpha-Li0.1V2O5", "epsilon-Li
 maps = cs.deconvolve(od, library)
 
 # 4. Composition per formula unit. Without the Gaussian filter, so that pixels can be compared.
-comp = cs.composition(maps, library, smooth_px=0)
+comp = cs.composition(maps, library)
 
 # 5. Compare where there is enough sample to compare.
 thick = truth.thickness >= 0.25

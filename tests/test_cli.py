@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -193,6 +194,174 @@ def test_installed_command_runs():
     assert done.stdout.strip() == cs.__version__
 
 
-def test_unknown_option_is_status_two(capsys):
-    assert main(["run", "a.toml", "--no-such-option"]) == 2
-    assert "no-such-option" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["run", "a.toml", "--no-such-option"], "no-such-option"),
+        (["inspect"], "PATH"),
+        (["nope"], "nope"),
+        (["demo", "x"], "x"),
+    ],
+)
+def test_wrong_usage_is_one_sentence(arguments, word, capsys):
+    said = complaint(capsys, arguments)
+    assert word in said
+    assert "\n" not in said
+
+
+def test_init_does_not_replace_a_measurement(here, small_stack, capsys):
+    mine = shutil.copy(small_stack, here / "mine.h5")
+    said = complaint(capsys, ["init", mine, "--output", mine, "--overwrite"])
+    assert "ends in .toml" in said
+    assert (here / "mine.h5").read_bytes() == small_stack.read_bytes()
+
+
+def test_run_does_not_delete_its_input(here, small_stack, capsys):
+    """The input lies in the folder of earlier results, which is to be overwritten."""
+    arguments = recipe_for(here, "o/in.h5")
+    (here / "o").mkdir()
+    (here / "o" / "summary.json").touch()
+    shutil.copy(small_stack, here / "o" / "in.h5")
+    assert "in.h5" in complaint(capsys, [*arguments, "--output", "o", "--overwrite"])
+    assert (here / "o" / "in.h5").read_bytes() == small_stack.read_bytes()
+
+
+QUICK = ("drift.enabled=false", "clusters.enabled=false", "report.enabled=false")
+
+
+def test_two_inputs_of_one_name(here, small_stack, capsys):
+    """They would share a folder of results: with --overwrite one would be lost."""
+    arguments = recipe_for(here, small_stack)
+    for folder in ("a", "b"):
+        (here / folder).mkdir()
+        shutil.copy(small_stack, here / folder / "s.h5")
+    arguments += ["--input", "a/s.h5", "b/s.h5", "--output", "o", "--overwrite"]
+    said = complaint(capsys, arguments)
+    assert "a/s.h5 and b/s.h5 would both be written there" in said
+    assert not (here / "o").exists()
+
+
+def test_input_without_a_name(here, small_stack, capsys):
+    """As a pattern that matches nothing leaves it in some shells: not the recipe's own stack."""
+    assert "--input names no file" in complaint(capsys, [*recipe_for(here, small_stack), "--input"])
+    assert {path.name for path in here.iterdir()} == {"r.toml"}
+
+
+def test_json_of_several_stacks_is_one_list(here, small_stack, capsys):
+    arguments = recipe_for(here, small_stack)
+    for name in ("a.h5", "b.h5"):
+        shutil.copy(small_stack, here / name)
+    assert main([*arguments, "--input", "a.h5", "b.h5", "--json", "--set", *QUICK]) == 0
+    paths = [summary["input"]["path"] for summary in json.loads(capsys.readouterr().out)]
+    assert paths == [str(here / "a.h5"), str(here / "b.h5")]
+
+
+def test_a_defect_does_not_stop_a_batch(here, small_stack, capsys, monkeypatch):
+    from chemoscape import workflow
+
+    def fail_once(*args, **options):
+        monkeypatch.undo()
+        monkeypatch.chdir(here)
+        raise ZeroDivisionError("oops")
+
+    arguments = recipe_for(here, small_stack)
+    for name in ("a.h5", "b.h5"):
+        shutil.copy(small_stack, here / name)
+    monkeypatch.setattr(workflow, "deconvolve", fail_once)
+    arguments += ["--input", str(here / "a.h5"), str(here / "b.h5"), "--output", str(here / "o")]
+    assert main([*arguments, "--set", *QUICK]) == 1
+    assert "1 of 2 stacks failed" in capsys.readouterr().err
+    assert [path.name for path in (here / "o").iterdir()] == ["b"]
+
+
+def test_init_warns_in_one_line(here, data_folder, capsys):
+    folder = shutil.copytree(data_folder / "readers", here / "readers")
+    stack = folder / "ptycho-data-cosmic__stxm-scan.hdr"
+    assert main(["init", str(stack), "--output", "r.toml"]) == 0
+    first, *others = capsys.readouterr().err.splitlines()
+    assert first.startswith("warning: ")
+    assert "missing" in first
+    assert len(others) == 1
+    assert main(["inspect", str(stack), "--json"]) == 0
+    json.loads(capsys.readouterr().out)
+
+
+MATERIAL = (
+    "stress.enabled=true",
+    'stress.material={young_GPa=43.0, poisson=0.3, eigenstrain=0.02, source="", '
+    'status="illustrative"}',
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (['composition.from="clustered"'], 'set route = "both"'),
+        (["deconvolution.route=clustered"], 'set route = "both"'),
+        (["deconvolution.route=both", "clusters.enabled=false"], "[clusters] is off"),
+        (["standards.select=matched", "clusters.enabled=false"], "[clusters] is off"),
+        ([*MATERIAL, "standards.enabled=false"], "[standards] is off"),
+        ([*MATERIAL, "deconvolution.enabled=false"], "[deconvolution] is off"),
+        ([*MATERIAL, "composition.enabled=false"], "[composition] is off"),
+        (['standards.select=["alpha-V2O"]'], "did you mean 'alpha-V2O5'"),
+        (["standards.library=nowhere"], "nowhere"),
+        (["input.exclude=[{x=[-99, 99], y=[-99, 99]}]"], "exclude leaves no pixel"),
+    ],
+)
+def test_what_cannot_be_is_said_before_the_work(
+    here, small_stack, capsys, monkeypatch, changes, words
+):
+    def too_late(*_args, **_options):
+        raise AssertionError("the work has begun")
+
+    monkeypatch.setattr("chemoscape.workflow.register", too_late)
+    said = complaint(capsys, [*recipe_for(here, small_stack), "--set", *changes])
+    assert words in said
+    assert {path.name for path in here.iterdir()} == {"r.toml"}
+
+
+def test_no_composition_anywhere_is_said(here, small_stack, capsys):
+    """An empty map is no result."""
+    arguments = [*recipe_for(here, small_stack), "--set", *QUICK]
+    said = complaint(capsys, [*arguments, "composition.min_thickness=1e9"])
+    assert "the direct route finds a composition in no pixel; " in said
+    assert {path.name for path in here.iterdir()} == {"r.toml"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT there")
+@pytest.mark.parametrize("kept", [False, True])
+def test_ctrl_c_in_a_real_process(here, small_stack, kept):
+    """Stopped while it works; with --overwrite the old results survive."""
+    arguments = recipe_for(here, small_stack)
+    if kept:
+        (here / "r-results").mkdir()
+        (here / "r-results" / "summary.json").write_text("old")
+        arguments.append("--overwrite")
+    before = {path: path.is_file() and path.read_bytes() for path in here.rglob("*")}
+    waits = (
+        "import signal, sys; from chemoscape import cli, workflow\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "write = workflow.results.write_results\n"
+        "def write_and_say(*args, **options):\n"
+        "    print('writing', flush=True)\n"
+        "    return write(*args, **options)\n"
+        "workflow.results.write_results = write_and_say\n"
+        "sys.exit(cli.main(sys.argv[1:]))\n"
+    )
+    command = [sys.executable, "-c", waits, *arguments, "--set", *QUICK]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "writing\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+    assert process.returncode == 130
+    assert said == "chemoscape: interrupted; nothing was written.\n"
+    assert {path: path.is_file() and path.read_bytes() for path in here.rglob("*")} == before
+
+
+def test_a_reader_that_has_seen_enough(small_stack):
+    command = f"{sys.executable} -m chemoscape.cli inspect '{small_stack}' --json | true"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.returncode == 0

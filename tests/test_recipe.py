@@ -75,7 +75,19 @@ def test_changes_win(tmp_path):
         ({"stress": {"enabled": True}}, "stress needs a material"),
         ({"version": 2}, "version: Input should be 1"),
         ({"input": {"exclude": [{"x": [0, 1]}]}}, "a region is a rectangle or a polygon"),
-        ({"clusters": False}, "clusters: "),
+        ({"clusters": False}, "clusters: Input should be a table of keys"),
+        ({"seed": 2**32}, "seed: "),
+        ({"clusters": {"merge": [[]]}}, "clusters.merge.0: "),
+        ({"clusters": {"n_clusters": True}}, "clusters.n_clusters: "),
+        ({"calibration": {"energy_shift": True}}, "calibration.energy_shift: "),
+        ({"calibration": {"energy_shift": float("nan")}}, "calibration.energy_shift: "),
+        ({"input": {"drop_energies": [float("nan")]}}, "input.drop_energies.0: "),
+        ({"absorbance": {"dark": float("inf")}}, "absorbance.dark: "),
+        ({"absorbance": {"i0": ""}}, "absorbance.i0: "),
+        ({"absorbance": {"i0": {"x": [0], "y": [0, 1]}}}, "absorbance.i0.x.1: This is missing"),
+        ({"deconvolution": {"range": [520, 510]}}, "the lowest energy comes first"),
+        ({"deconvolution": {"range": "510-520"}}, "a list of two numbers"),
+        ({"input": {"path": "a\0b"}}, "no file can lie at 'a\\x00b'"),
     ],
 )
 def test_complaints_name_the_key(table, sentence):
@@ -112,3 +124,31 @@ def test_a_starting_recipe_knows_its_stack(tmp_path, first, library):
     assert read.input.path == str(tmp_path / "data" / "a.hdr")
     assert read.standards.library == library
     assert "3 energies" in text
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_what_editors_on_windows_write(tmp_path, mark):
+    recipe = tmp_path / "wire.toml"
+    recipe.write_bytes(f'{mark}[input]\r\npath = "a.hdr"\r\n'.encode())
+    assert read_recipe(recipe).input.path == str(tmp_path / "a.hdr")
+
+
+@pytest.mark.parametrize("content", ["µ".encode("latin-1"), "[input]".encode("utf-16"), None])
+def test_what_is_no_text(tmp_path, content):
+    recipe = tmp_path / "wire.toml"
+    recipe.mkdir() if content is None else recipe.write_bytes(content)
+    with pytest.raises(RecipeError, match=r"wire\.toml: .*(UTF-8|cannot be read)") as caught:
+        read_recipe(recipe)
+    assert "codec" not in str(caught.value)
+
+
+def test_home_folder_in_a_path(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert make_recipe({"input": {"path": "~/a.hdr"}}).input.path == str(tmp_path / "a.hdr")
+
+
+def test_a_line_end_in_a_name_stays_in_the_comment(tmp_path):
+    stack = stacks.build(np.full((2, 1, 1), 500.0), [510, 511], [0.0], [0.0], quantity="counts")
+    path = tmp_path / "a\nb.hdr"
+    (tmp_path / "a.toml").write_text(starting_recipe(stack, path, tmp_path / "a.toml"))
+    assert read_recipe(tmp_path / "a.toml").input.path == str(path)

@@ -8,6 +8,7 @@ import json
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -350,14 +351,14 @@ def test_old_results_are_replaced_only_when_asked(tmp_path: Path) -> None:
     for text in ("old", "new"):
         with results.results_folder(target, overwrite=True) as staging:
             (staging / "summary.json").write_text(text)
-            (staging / text).touch()
-    assert written(target) == {"summary.json", "new"}
+            (staging / f"stress-{text}.vtu").touch()
+    assert written(target) == {"summary.json", "stress-new.vtu"}
     with (
         pytest.raises(ResultsError, match="exists already; choose another"),
         results.results_folder(target),
     ):
         pytest.fail("the block must not start")
-    assert written(tmp_path) == {"r", "r/summary.json", "r/new"}
+    assert written(tmp_path) == {"r", "r/summary.json", "r/stress-new.vtu"}
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, SystemExit, ValueError, MemoryError])
@@ -479,3 +480,56 @@ def test_two_runs_into_one_folder_do_not_mix(tmp_path: Path) -> None:
         slow_run()
     assert (tmp_path / "r" / "summary.json").read_text() == "fast"
     assert written(tmp_path) == {"r", "r/summary.json"}
+
+
+@pytest.mark.parametrize("make", [results.results_folder, results.emptied_folder])
+def test_overwrite_keeps_what_somebody_put_beside_the_results(make: Any, tmp_path: Path) -> None:
+    """A measurement or a note in the folder of results is never deleted."""
+    target = tmp_path / "r"
+    target.mkdir()
+    for name in ("summary.json", "figures", "notes.txt", ".DS_Store"):
+        (target / name).touch()
+    if make is results.emptied_folder:
+        (target / "figures").unlink()
+    with (
+        pytest.raises(ResultsError, match=r"holds 'notes\.txt', which this command did not write"),
+        make(target, overwrite=True),
+    ):
+        pytest.fail("the block must not start")
+    (target / "notes.txt").unlink()
+    with make(target, overwrite=True) as folder:
+        (folder / "summary.json").touch()
+    assert written(tmp_path) == {"r", "r/summary.json"}
+
+
+def test_a_run_does_not_replace_a_demo(tmp_path: Path) -> None:
+    """Its stack may be the input."""
+    with results.emptied_folder(tmp_path / "demo") as folder:
+        (folder / "summary.json").touch()
+        (folder / "clean-stack.h5").touch()
+    with pytest.raises(ResultsError, match=r"clean-stack\.h5"):
+        results.refuse_existing(tmp_path / "demo", overwrite=True)
+
+
+@pytest.mark.parametrize("name", ["file/r", "x" * 300, "a\0b", "/proc/r"])
+def test_places_where_no_folder_can_be(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    if name.startswith("/proc") and not Path("/proc/self").exists():
+        pytest.skip("this system has no /proc")
+    with (
+        pytest.raises(ResultsError, match=r"can be made here|cannot be written"),
+        results.results_folder(tmp_path / name),
+    ):
+        pytest.fail("the block must not start")
+    assert written(tmp_path) == {"file"}
+
+
+def test_the_longest_name(tmp_path: Path) -> None:
+    with results.results_folder(tmp_path / ("x" * 255)) as folder:
+        (folder / "summary.json").touch()
+    assert len(written(tmp_path)) == 2
+
+
+def test_what_is_no_path_of_results() -> None:
+    with pytest.raises(ResultsError, match="expected the path of results, got NoneType"):
+        results.open_results(None)  # type: ignore[arg-type]

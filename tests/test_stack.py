@@ -110,3 +110,68 @@ def test_errors_survive_pickling(kind):
     copy = pickle.loads(pickle.dumps(error))
     assert type(copy) is kind
     assert str(copy) == "where: what; do this."
+
+
+@pytest.mark.parametrize("quantity", ["optical_density", "transmission"])
+def test_counts_passed_as_something_else_are_refused(quantity):
+    with pytest.raises(StackError, match=r'as in counts; .*quantity = "counts"'):
+        stacks.check(small(quantity))
+    dead = small(quantity, scale=0.01)
+    dead[0] = np.nan
+    dead[1, 0, 0] = 1000.0
+    assert stacks.check(dead) is dead
+
+
+def test_a_stack_without_any_value():
+    with pytest.raises(StackError, match="no value at all"):
+        stacks.check(small(scale=np.nan))
+    with pytest.raises(StackError, match=r"largest value is 0; .* counted anything"):
+        stacks.check(small(scale=0.0))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"quantity": "od"}, "no quantity 'od'"),
+        ({"data": "abc"}, "not arrays of numbers"),
+        ({"data": np.ones((0, 1, 2)), "energy": []}, r"shape \(0, 1, 2\)"),
+        ({"energy": [0.0, 511.0]}, "energy of 0 eV"),
+        ({"per_energy": {"dwell": [1.0]}}, r"dwell has shape \(1,\)"),
+    ],
+)
+def test_mistakes_in_building(changes, message):
+    given = {
+        "data": np.ones((2, 1, 2)),
+        "energy": [510.0, 511.0],
+        "y": [0.0],
+        "x": [0.0, 1.0],
+        "quantity": "counts",
+    }
+    with pytest.raises(StackError, match=message):
+        stacks.build(**given | changes)
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"x": 3, "y": 4},
+        {"x": (np.nan, 1), "y": (0, 1)},
+        {"x": ("a", 1), "y": (0, 1)},
+        {"polygon": [1, 2, 3]},
+        {"polygon": [[0, 0], [1, 1], [np.inf, 0]]},
+        {"polygon": [[0, 0], [1, 1], [2, 2]]},
+        {"polygon": [[0, 0], [1, 1], [1, 0], [0, 1]]},
+    ],
+)
+def test_impossible_regions(bounds):
+    with pytest.raises(RegionError):
+        Region(**bounds)
+
+
+def test_bounds_may_come_in_any_order():
+    assert Region(x=(2, 1), y=(0, 1)) == Region(x=(1, 2), y=(0, 1))
+
+
+def test_a_region_of_something_else():
+    with pytest.raises(RegionError, match="coordinates x and y"):
+        Region(x=(0, 1), y=(0, 1)).mask(np.ones((2, 2)))

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 import xarray as xr
-from scipy.ndimage import correlate1d, distance_transform_edt, gaussian_filter, gaussian_filter1d
+from scipy.ndimage import distance_transform_edt
 
 from chemoscape.decompose.direct import weight_covariance
 from chemoscape.errors import LibraryError
@@ -29,7 +29,6 @@ def composition(
     maps: xr.Dataset,
     library: Library,
     *,
-    smooth_px: float = 1.0,
     refine: int = 1,
     normalise: Literal["molar", "none"] = "molar",
     mask: xr.DataArray | None = None,
@@ -37,9 +36,10 @@ def composition(
 ) -> xr.Dataset:
     """Composition, thickness and their mask, from the weights of the standards.
 
-    The weights are smoothed by a Gaussian (Equation 5, with its normalisation 1/(2πσ²)),
-    interpolated bilinearly onto a finer grid, and averaged over formula units (Equation 6):
-    ``x = Σ n_i x_i / Σ n_i``, ``n_i = t_i / M_i``.
+    The weights are averaged over formula units (Equation 6): ``x = Σ n_i x_i / Σ n_i``,
+    ``n_i = t_i / M_i``, if wanted after bilinear interpolation onto a finer grid. The Gaussian
+    filter of Equation 5 belongs before the fit (`preprocess.absorbance.smooth`): non-negative
+    weights err to one side, and their filtered mean is biased by several of its stated errors.
 
     Errors are kept apart by kind:
 
@@ -52,8 +52,6 @@ def composition(
     maps : Dataset of `deconvolve`
     library : Library
         The standards that `maps` was made with.
-    smooth_px : float
-        σ of the Gaussian in pixels; 0 leaves the pixels independent.
     refine : int
         Bilinear interpolation onto a grid this many times finer.
     normalise : {"molar", "none"}
@@ -70,9 +68,10 @@ def composition(
         ``composition``, ``composition_sd_counting``, ``composition_sd_systematic``,
         ``composition_sd_total`` (NaN outside the mask), ``thickness`` ("nm", or "1": relative),
         ``thickness_sd``, ``mask``; all (y, x). Attributes: ``variable``, ``mean_pixel``,
-        ``mean_mass_weighted``, ``mean_sd`` (its total uncertainty), ``mean_per_eV`` (its change
-        with the energy shift), ``masked_share``, ``noise_length_px`` (σ of the smoothing on this
-        grid), ``normalise``.
+        ``mean_mass_weighted``, ``mean_sd``, ``mean_per_eV`` (its change with the energy shift),
+        ``masked_share``, ``normalise``, ``refine``.
+        ``mean_sd`` takes the pixels' counting errors to average out only where weights are free:
+        those kept non-negative err to one side together.
 
     Raises
     ------
@@ -97,13 +96,8 @@ def composition(
             dims=("y", "x"),
             coords={"y": maps.y, "x": maps.x},
         )
-    # Weights outside the sample are noise: left in, the filter would carry them over its rim.
     inside = mask.values
     weights, covariance, per_eV = weights * inside, covariance * inside, per_eV * inside
-    if smooth_px > 0:
-        weights, per_eV = _smooth(weights, smooth_px), _smooth(per_eV, smooth_px)
-        covariance = _smooth_variance(covariance, smooth_px)
-
     mixture = _mix(weights, library, normalise)
     counting = np.sqrt(mixture.variance(covariance))
     slope = (mixture.gradient * per_eV).sum(axis=0)
@@ -155,11 +149,9 @@ def composition(
         "variable": label,
         "library": library.id,
         "normalise": normalise,
-        "smooth_px": float(smooth_px),
         "refine": int(refine),
-        "noise_length_px": float(smooth_px * refine),
         "mean_per_eV": _mass_weighted(slope, _total(weights, to_thickness), inside),
-        **_means(out),
+        **_means(out, one_sided=bool(maps.attrs["nonnegative"])),
     }
     return out
 
@@ -171,7 +163,7 @@ def _mass_weighted(values: np.ndarray, mass: np.ndarray, inside: np.ndarray) -> 
     return float((values[inside] * mass[inside]).sum() / mass[inside].sum())
 
 
-def _means(comp: xr.Dataset) -> dict[str, float]:
+def _means(comp: xr.Dataset, *, one_sided: bool) -> dict[str, float]:
     """Means per pixel and per mass, the uncertainty of the mean, and the share of the image left
     out.
     """
@@ -183,10 +175,10 @@ def _means(comp: xr.Dataset) -> dict[str, float]:
             "mean_sd": np.nan,
             "masked_share": 1.0,
         }
-    # Counting noise averages out over thousands of pixels; what is common to all of them does not.
-    x, mass, common = (
-        comp[name].values for name in ("composition", "thickness", "composition_sd_systematic")
-    )
+    # Counting noise averages out over thousands of pixels; what is common to all of them does not,
+    # nor does the bias of weights kept non-negative, which grows with the counting noise.
+    error = "composition_sd_total" if one_sided else "composition_sd_systematic"
+    x, mass, common = (comp[name].values for name in ("composition", "thickness", error))
     return {
         "mean_pixel": float(x[kept].mean()),
         "mean_mass_weighted": _mass_weighted(x, mass, kept),
@@ -235,21 +227,6 @@ def _is_thick(thickness: np.ndarray, sd: np.ndarray, least: float) -> np.ndarray
     """Where there is enough sample for a composition."""
     least = max(least, THICKNESS_SHARE * float(np.percentile(thickness, 95)))
     return (thickness > THICKNESS_SDS * sd) & (thickness > least)
-
-
-def _smooth(images: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian filter of each (y, x) image, edges reflected as in the paper."""
-    return gaussian_filter(images, (0, sigma, sigma), mode="reflect")
-
-
-def _smooth_variance(covariance: np.ndarray, sigma: float) -> np.ndarray:
-    """Covariance after smoothing independent pixels: a convolution with the squared kernel."""
-    reach = int(4 * sigma + 0.5)
-    impulse = np.zeros(2 * reach + 1)
-    impulse[reach] = 1.0
-    squared = gaussian_filter1d(impulse, sigma, mode="constant") ** 2
-    out = correlate1d(covariance, squared, axis=-2, mode="reflect")
-    return correlate1d(out, squared, axis=-1, mode="reflect")
 
 
 class _Finer:

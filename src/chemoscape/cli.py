@@ -7,6 +7,7 @@ interrupted.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Parameter
 
 from chemoscape import __version__
-from chemoscape.errors import ChemoscapeError
+from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, RecipeError
 
 app = App(
     name="chemoscape",
@@ -37,23 +38,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = app(
             list(sys.argv[1:] if arguments is None else arguments),
             exit_on_error=False,
-            print_error=True,
+            print_error=False,
             result_action="return_value",
         )
-    except ChemoscapeError as error:
-        print(f"chemoscape: {error}", file=sys.stderr)
-        return 2
-    except CycloptsError:
-        return 2
+        sys.stdout.flush()  # here, where a reader that has gone is noticed
     except KeyboardInterrupt:
         print("chemoscape: interrupted; nothing was written.", file=sys.stderr)
         return 130
     except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0  # the reader of our answer has seen enough
     except Exception as error:  # noqa: BLE001 - the one place where a defect becomes a message
-        print(f"chemoscape: a defect of the program ({error!r}); {_log(error)}", file=sys.stderr)
-        return 1
+        return _complain(error)
     return status if isinstance(status, int) else 0
+
+
+def _complain(error: Exception) -> int:
+    """Say what went wrong in one sentence, and return the exit status."""
+    if isinstance(error, CycloptsError):
+        print(f"chemoscape: {_one_line(error)} Try: chemoscape --help", file=sys.stderr)
+        return 2
+    if isinstance(error, ChemoscapeError):
+        print(f"chemoscape: {_one_line(error)}", file=sys.stderr)
+        return 2
+    print(f"chemoscape: a defect of the program ({error!r}); {_log(error)}", file=sys.stderr)
+    return 1
+
+
+def _one_line(error: Exception) -> str:
+    """Its sentence; names of files may hold line ends."""
+    return " ".join(str(error).split())
 
 
 @app.command
@@ -103,7 +117,8 @@ def inspect(path: Path, /, *, json: bool = False) -> int:
     """
     from chemoscape.formats import describe
 
-    facts = describe(path)
+    with _warnings_in_a_line():
+        facts = describe(path)
     width = max(map(len, facts))
     lines = [
         f"{name:<{width}}  {value}" for name, value in facts.items() if value not in (None, "")
@@ -132,7 +147,10 @@ def init(stack: Path, /, *, output: Path | None = None, overwrite: bool = False)
     from chemoscape.results import write_text
 
     target = output or Path(f"{stack.resolve().stem}.toml")
-    text = starting_recipe(open_stack(stack), stack, target)
+    if target.suffix.lower() != ".toml":  # a slip must not replace a measurement
+        raise RecipeError("a recipe's name ends in .toml", str(target), "give --output such a name")
+    with _warnings_in_a_line():
+        text = starting_recipe(open_stack(stack), stack, target)
     write_text(target, text, overwrite=overwrite)
     print(f"wrote {target}; run it with: chemoscape run {target}", file=sys.stderr)
     return 0
@@ -168,28 +186,53 @@ def run(
     overwrite
         Replace earlier results.
     json
-        Print the summary as JSON.
+        Print the summary as JSON; of several stacks, a list.
     """
     from chemoscape.recipe import parse_change
 
     changes = dict(parse_change(text) for text in set or [])
     folder = output or Path(f"{recipe.stem}-results")
-    if not input or len(input) == 1:
+    if input is None or len(input) == 1:
         if input:
-            changes["input.path"] = str(input[0].resolve())
-        _run_one(recipe, changes, folder, overwrite, json)
+            changes["input.path"] = str(input[0].absolute())
+        summary, text = _run_one(recipe, changes, folder, overwrite)
+        _answer(summary, text, json)
         return 0
-    failed = 0
-    for path in input:
+    folders = _folder_of_each(input, folder)
+    failures = []
+    summaries = []
+    for path, its_folder in folders.items():
         try:
-            one = {**changes, "input.path": str(path.resolve())}
-            _run_one(recipe, one, folder / path.stem, overwrite, json)
-        except ChemoscapeError as error:
-            failed += 1
-            print(f"chemoscape: {error}", file=sys.stderr)
-    if failed:
-        print(f"chemoscape: {failed} of {len(input)} stacks failed.", file=sys.stderr)
-    return 2 if failed else 0
+            one = {**changes, "input.path": str(path.absolute())}
+            summary, text = _run_one(recipe, one, its_folder, overwrite)
+        except Exception as error:  # noqa: BLE001 - one bad stack must not stop the night's batch
+            failures.append(_complain(error))
+            continue
+        summaries.append(summary)
+        if not json:
+            print(text)
+    if json:
+        _answer(summaries, "", json)
+    if failures:
+        print(f"chemoscape: {len(failures)} of {len(input)} stacks failed.", file=sys.stderr)
+    return min(failures, default=0)
+
+
+def _folder_of_each(stacks: list[Path], folder: Path) -> dict[Path, Path]:
+    """The results folder of every stack; no two may share one."""
+    if not stacks:
+        raise RecipeError("--input names no file", remedy="name one or more stacks after it")
+    taken: dict[Path, Path] = {}
+    for path in stacks:
+        its_folder = folder / path.stem
+        if its_folder in taken:
+            raise RecipeError(
+                f"{taken[its_folder]} and {path} would both be written there",
+                str(its_folder),
+                "run them one by one, each with its own --output",
+            )
+        taken[its_folder] = path
+    return {path: its_folder for its_folder, path in taken.items()}
 
 
 @standards_app.command(name="list")
@@ -223,9 +266,9 @@ def show_standards(library: str, /) -> int:
 
 
 def _run_one(
-    recipe: Path, changes: dict[str, Any], folder: Path, overwrite: bool, as_json: bool
-) -> None:
-    """Run one recipe on one stack, print its summary."""
+    recipe: Path, changes: dict[str, Any], folder: Path, overwrite: bool
+) -> tuple[dict[str, Any], str]:
+    """Run one recipe on one stack; its summary for a machine and for a person."""
     from chemoscape import workflow
     from chemoscape.recipe import read_recipe
     from chemoscape.results import summary_of
@@ -237,8 +280,9 @@ def _run_one(
     per_eV = tree["composition"].attrs["mean_per_eV"] if "composition" in tree.children else None
     for warning in summary.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    _answer(summary.model_dump(mode="json"), _lines(summary, per_eV), as_json)
-    print(f"written to {folder}: open {folder / 'report.html'}", file=sys.stderr)
+    page = f": open {folder / 'report.html'}" if read.report.enabled else ""
+    print(f"written to {folder}{page}", file=sys.stderr)
+    return summary.model_dump(mode="json"), _lines(summary, per_eV)
 
 
 def _lines(summary: Any, per_eV: float | None) -> str:
@@ -282,7 +326,11 @@ def _answer(data: Any, text: str, as_json: bool) -> None:
     if as_json:
         from json import dumps
 
-        text = dumps(data, indent=2, ensure_ascii=False, default=str)
+        from chemoscape.results import none_if_not_finite
+
+        text = dumps(
+            none_if_not_finite(data), indent=2, ensure_ascii=False, allow_nan=False, default=str
+        )
     print(text)
 
 
@@ -293,9 +341,31 @@ def _progress(title: str) -> Iterator[Callable[[str], None]]:
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task(title)
         yield lambda step: bar.update(task, description=f"{title}: {step}")
+
+
+@contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
+    """Show our warnings as messages, not as lines of source code."""
+    import warnings
+
+    shown = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, ChemoscapeWarning):
+            print(f"warning: {message}", file=sys.stderr)
+        else:
+            shown(message, category, *where, **more)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ChemoscapeWarning)
+        warnings.showwarning = show
+        yield
 
 
 def _log(error: Exception) -> str:

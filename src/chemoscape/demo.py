@@ -218,7 +218,7 @@ def table(summary: dict[str, Any]) -> str:
 
 def _row(truth: simulate.Truth, maps: xr.Dataset, library: Library) -> dict[str, float]:
     """Error of the composition per pixel, nothing smoothed."""
-    comp = composition(maps, library, smooth_px=0.0)
+    comp = composition(maps, library)
     error = comp["composition"].values - truth.composition.values
     return {"rms": _rms(error, truth), "bias": float(np.nanmean(error[_compared(truth)]))}
 

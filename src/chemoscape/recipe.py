@@ -13,20 +13,38 @@ from typing import Annotated, Any, Literal
 
 import tomlkit
 import xarray as xr
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from chemoscape.errors import RecipeError, RegionError
 from chemoscape.stack import Region
 from chemoscape.standards.library import open_library
 
-Pair = tuple[float, float]
+Pair = Annotated[tuple[float, float], Field(strict=False)]  # TOML has lists only
 Positive = Annotated[float, Field(gt=0)]
+#: scikit-learn takes 32 bits.
+LARGEST_SEED = 2**32 - 1
+
+
+def _ascending(bounds: tuple[float, float]) -> tuple[float, float]:
+    """Refuse an interval written the wrong way round."""
+    if not bounds[0] < bounds[1]:
+        raise ValueError("the lowest energy comes first, then the highest")
+    return bounds
 
 
 class Section(BaseModel):
-    """Common to all sections: no unknown keys, no change after reading."""
+    """Common to all sections: no unknown keys, no change after reading; true is not the number 1,
+    and no number is infinite.
+    """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class RegionTable(Section):
@@ -86,7 +104,7 @@ class Absorbance(Section):
     """[absorbance]: optical density."""
 
     enabled: bool = Field(True, description="false when the input already is an optical density")
-    i0: str | RegionTable = Field(
+    i0: Annotated[str, Field(min_length=1)] | RegionTable = Field(
         "auto", description='"auto", a region, or a file with the incident spectrum'
     )
     i0_unit: Literal["auto", "image", "per_ms"] = Field(
@@ -136,7 +154,9 @@ class Deconvolution(Section):
     weights: Literal["variance", "uniform"] = Field(
         "variance", description="weigh energies by 1/variance, or all alike"
     )
-    range: Pair | None = Field(None, description="lowest and highest energy used, eV")
+    range: Annotated[Pair, AfterValidator(_ascending)] | None = Field(
+        None, description="lowest and highest energy used, eV"
+    )
 
 
 class Clusters(Section):
@@ -144,10 +164,12 @@ class Clusters(Section):
 
     enabled: bool = Field(True, description="compute components and clusters")
     n_clusters: Literal["auto"] | Annotated[int, Field(ge=1, le=50)] = Field(
-        "auto", description="number of clusters, or the best silhouette from 2 to 8"
+        "auto", description="number of clusters; auto: 1 for one component, else the best of 2 to 8"
     )
     n_components: int | None = Field(None, ge=1, description="scores used; default: the rank found")
-    merge: list[list[int]] = Field([], description="clusters to join, such as [[0, 3]]")
+    merge: list[Annotated[list[int], Field(min_length=2)]] = Field(
+        [], description="clusters to join, such as [[0, 3]]"
+    )
 
 
 class Composition(Section):
@@ -168,7 +190,7 @@ class Composition(Section):
         "molar", description='"none": the paper\'s literal sum'
     )
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
 
 class MaterialTable(Section):
@@ -225,7 +247,7 @@ class Recipe(Section):
     """A whole recipe: `version` and `seed`, then the sections in the order of the work."""
 
     version: Literal[1] = 1
-    seed: int = Field(0, ge=0, description="for everything drawn at random")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="for everything drawn at random")
     input: Input = Input()
     drift: Drift = Drift()
     absorbance: Absorbance = Absorbance()
@@ -249,17 +271,24 @@ def read_recipe(path: str | Path, changes: dict[str, Any] | None = None) -> Reci
     """
     path = Path(path)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise RecipeError(
             "there is no such recipe", str(path), "make one with: chemoscape init STACK"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(
-            f"the recipe cannot be read ({error})", str(path), "check the file"
-        ) from error
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"not valid TOML ({error})", str(path), "correct that line") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(
+            "is not a text in UTF-8",
+            str(path),
+            "give a recipe; chemoscape init STACK writes one for a stack",
+        ) from error
+    except (OSError, ValueError) as error:  # a folder, no permission, NUL in the name
+        reason = getattr(error, "strerror", None) or str(error)
+        raise RecipeError(
+            f"the recipe cannot be read ({reason})", str(path), "give the path of a recipe (.toml)"
+        ) from error
     return make_recipe(table, changes, where=str(path), folder=path.resolve().parent)
 
 
@@ -358,7 +387,7 @@ def starting_recipe(stack: xr.DataArray, path: Path, target: Path) -> str:
             "[standards]."
         )
     recipe = Recipe(**changes)
-    return "".join(f"# {note}\n" for note in notes) + commented_toml(recipe)
+    return "".join(f"# {' '.join(note.split())}\n" for note in notes) + commented_toml(recipe)
 
 
 def _commented_table(model: Section, values: dict[str, Any]) -> Any:
@@ -381,9 +410,17 @@ def _set(table: dict[str, Any], dotted: str, value: Any, where: str) -> None:
     table[last] = value
 
 
+#: pydantic's words where they speak of Python.
+_PLAIN = {
+    "model_type": "Input should be a table of keys",
+    "tuple_type": "Input should be a list of two numbers",
+    "missing": "This is missing",
+}
+
+
 def _first_complaint(error: ValidationError, where: str) -> RecipeError:
     """One plain sentence: an unknown key before all others, else all complaints about one place."""
-    complaints = error.errors()
+    complaints = error.errors(include_url=False)
     unknown = [item for item in complaints if item["type"] == "extra_forbidden"]
     if unknown:
         *section, key = [*_place(unknown[0]["loc"]), str(unknown[0]["loc"][-1])]
@@ -391,9 +428,13 @@ def _first_complaint(error: ValidationError, where: str) -> RecipeError:
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
         remedy = f"you may mean {near[0]!r}" if near else f"the keys here are {', '.join(known)}"
         return RecipeError(f"unknown key {'.'.join([*section, key])!r}", where, remedy)
-    place = _place(complaints[0]["loc"])
+    # Where a value may be one of several kinds, the deepest complaint is about the kind meant.
+    place = max((_place(item["loc"]) for item in complaints), key=len)
     alike = [item for item in complaints if _place(item["loc"]) == place]
-    messages = [item["msg"].removeprefix("Value error, ").rstrip(".") for item in alike]
+    messages = [
+        _PLAIN.get(item["type"], item["msg"]).removeprefix("Value error, ").rstrip(".")
+        for item in alike
+    ]
     given = alike[0].get("input")
     shown = "" if isinstance(given, dict) or given is None else f" (given: {given!r})"
     name = ".".join(place) or "recipe"
@@ -447,7 +488,12 @@ def _with_absolute_paths(recipe: Recipe, folder: Path) -> Recipe:
     """Paths in a recipe are relative to it; a library may also be a shipped one's name."""
 
     def absolute(text: str) -> str:
-        return str((folder / text).resolve()) if text else text
+        try:
+            return str((folder / os.path.expanduser(text)).resolve()) if text else text
+        except (OSError, RuntimeError, ValueError) as error:  # NUL in it, links in a circle
+            raise RecipeError(
+                f"no file can lie at {text!r} ({error})", remedy="correct the path"
+            ) from error
 
     updates: dict[str, Any] = {
         "input": recipe.input.model_copy(update={"path": absolute(recipe.input.path)})

@@ -70,13 +70,25 @@ def build(
     >>> stack.energy.values.tolist(), stack.x.values.tolist()
     ([510.0, 511.0], [0.0, 1.0, 2.0])
     """
-    values = np.asarray(data, dtype=np.float32)
-    axes = {
-        "energy": np.atleast_1d(np.asarray(energy, dtype=np.float64)),
-        "y": np.atleast_1d(np.asarray(y, dtype=np.float64)),
-        "x": np.atleast_1d(np.asarray(x, dtype=np.float64)),
-    }
-    if values.ndim != 3 or values.shape != tuple(axis.size for axis in axes.values()):
+    if quantity not in get_args(Quantity):
+        raise StackError(
+            f"there is no quantity {quantity!r}", remedy=f"use {', '.join(get_args(Quantity))}"
+        )
+    try:
+        values = np.asarray(data, dtype=np.float32)
+        axes = {
+            name: np.asarray(axis, dtype=np.float64).reshape(-1)
+            for name, axis in (("energy", energy), ("y", y), ("x", x))
+        }
+    except (TypeError, ValueError) as error:
+        raise StackError(
+            f"data or axes are not arrays of numbers ({error})", remedy="give arrays of floats"
+        ) from error
+    if (
+        values.size == 0
+        or values.ndim != 3
+        or values.shape != tuple(axis.size for axis in axes.values())
+    ):
         expected = " × ".join(f"{axis.size} {name}" for name, axis in axes.items())
         raise StackError(
             f"the data have shape {values.shape} but the axes say {expected}",
@@ -88,6 +100,11 @@ def build(
                 f"the {name} axis holds a value that is not finite",
                 remedy="correct the file's axis",
             )
+    if axes["energy"].min() <= 0:
+        raise StackError(
+            f"a frame has an energy of {axes['energy'].min():g} eV",
+            remedy="correct the file's energies",
+        )
 
     order = np.argsort(axes["energy"], kind="stable")
     repeated = np.flatnonzero(np.diff(axes["energy"][order]) <= 0)
@@ -95,7 +112,7 @@ def build(
         value = axes["energy"][order][repeated[0]]
         raise StackError(
             f"two frames have the same energy, {value:.3f} eV",
-            remedy="drop one of them with [input] drop_energies",
+            remedy="leave out or average all but one of them",
         )
     flips = {name: _ascending(name, axes[name]) for name in ("y", "x")}
     if not np.array_equal(order, np.arange(order.size)):
@@ -108,6 +125,11 @@ def build(
         "x": ("x", axes["x"][flips["x"]], {"units": "µm"}),
     }
     for name, along in (per_energy or {}).items():
+        if np.shape(along) != (order.size,):
+            raise StackError(
+                f"{name} has shape {np.shape(along)}, the stack has {order.size} frames",
+                remedy="give one value per frame",
+            )
         coords[name] = ("energy", np.asarray(along)[order])
     units = {"counts": "counts", "transmission": "1", "optical_density": "1"}[quantity]
     return xr.DataArray(
@@ -161,6 +183,8 @@ def check(stack: xr.DataArray, *quantities: Quantity) -> xr.DataArray:
             )
     if quantity == "counts":
         _refuse_optical_density(stack)
+    else:
+        _refuse_counts(stack)
     return stack
 
 
@@ -168,13 +192,38 @@ def _refuse_optical_density(stack: xr.DataArray) -> None:
     """Counts of a usable image reach tens; an array that never does is an optical density or a
     transmission.
     """
-    highest = float(stack.max())  # NaN compares false: an all-NaN stack fails here too
-    if not highest >= LOWEST_CREDIBLE_COUNT:
+    highest = float(stack.max())
+    if np.isnan(highest):
+        raise StackError(
+            "the stack holds no value at all",
+            where=str(stack.attrs.get("source", "")),
+            remedy="look at the file: every pixel is NaN",
+        )
+    if highest <= 0:
+        raise StackError(
+            f"the stack is called counts but its largest value is {highest:.3g}",
+            where=str(stack.attrs.get("source", "")),
+            remedy="look at the file: no pixel counted anything",
+        )
+    if highest < LOWEST_CREDIBLE_COUNT:
         raise StackError(
             f"the stack is called counts but its largest value is {highest:.3g}, "
             "as in an optical density or a transmission",
             where=str(stack.attrs.get("source", "")),
             remedy='say what it is with [input] quantity = "optical_density" (or "transmission")',
+        )
+
+
+def _refuse_counts(stack: xr.DataArray) -> None:
+    """No usable optical density or transmission is above 10 in half of an image's pixels."""
+    first = stack.values[0]
+    known = first[np.isfinite(first)]
+    if known.size and (middle := float(np.median(known))) > LOWEST_CREDIBLE_COUNT:
+        raise StackError(
+            f"the stack is called {stack.attrs['quantity']} but its first image has a median of "
+            f"{middle:.3g}, as in counts",
+            where=str(stack.attrs.get("source", "")),
+            remedy='say what it is with [input] quantity = "counts"',
         )
 
 
@@ -213,6 +262,11 @@ class Region:
 
     def __post_init__(self) -> None:
         rectangle = self.x is not None and self.y is not None
+        for name in ("x", "y"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _interval(name, getattr(self, name)))
+        if self.polygon is not None:
+            object.__setattr__(self, "polygon", _corners(self.polygon))
         if rectangle == (self.polygon is not None) or (self.x is None) != (self.y is None):
             raise RegionError(
                 "a region is a rectangle or a polygon",
@@ -221,6 +275,11 @@ class Region:
         if self.polygon is not None and len(self.polygon) < 3:
             raise RegionError(
                 "a polygon needs three corners or more", remedy="add corners to the region"
+            )
+        if self.polygon is not None and not (outline := shapely.Polygon(self.polygon)).is_valid:
+            raise RegionError(
+                f"the polygon is no area ({shapely.is_valid_reason(outline)})",
+                remedy="give its corners in the order in which they follow each other",
             )
 
     @classmethod
@@ -233,14 +292,7 @@ class Region:
             raise RegionError(
                 f"a region has no key {sorted(unknown)[0]!r}", remedy="use x and y, or polygon"
             )
-        corners = mapping.get("polygon")
-        return cls(
-            x=_interval("x", mapping["x"]) if "x" in mapping else None,
-            y=_interval("y", mapping["y"]) if "y" in mapping else None,
-            polygon=tuple((float(a), float(b)) for a, b in corners)
-            if corners is not None
-            else None,
-        )
+        return cls(**mapping)  # type: ignore[arg-type]
 
     def describe(self) -> str:
         """One line with units."""
@@ -257,6 +309,11 @@ class Region:
         RegionError
             No pixel centre of the image lies inside.
         """
+        if not isinstance(image, xr.DataArray | xr.Dataset) or not {"x", "y"} <= set(image.coords):
+            raise RegionError(
+                "a region is taken of an image with coordinates x and y in µm",
+                remedy="open it with cs.open_stack",
+            )
         x, y = image["x"].values, image["y"].values
         if self.polygon is not None:
             inside = shapely.intersects_xy(shapely.Polygon(self.polygon), *np.meshgrid(x, y))
@@ -276,10 +333,25 @@ class Region:
 
 def _interval(name: str, bounds: Sequence[Any]) -> tuple[float, float]:
     """Two bounds in ascending order."""
-    if len(bounds) != 2:
+    try:
+        low, high = sorted(map(float, bounds))
+    except (TypeError, ValueError):
+        low, high = np.nan, np.nan
+    if not np.isfinite([low, high]).all():
         raise RegionError(
-            f"{name} needs two bounds, got {len(bounds)}",
-            remedy=f"write {name} = [lowest, highest]",
+            f"{name} needs two bounds, got {bounds!r}", remedy=f"write {name} = [lowest, highest]"
         )
-    low, high = sorted((float(bounds[0]), float(bounds[1])))
     return low, high
+
+
+def _corners(corners: Sequence[Any]) -> tuple[tuple[float, float], ...]:
+    """Corners of a polygon as pairs of numbers."""
+    try:
+        pairs = tuple((float(x), float(y)) for x, y in corners)
+    except (TypeError, ValueError):
+        pairs = ((np.nan, np.nan),)
+    if not np.isfinite(pairs).all():
+        raise RegionError(
+            "a polygon is a list of corners in µm", remedy="write polygon = [[x, y], [x, y], …]"
+        )
+    return pairs

@@ -24,7 +24,7 @@ from chemoscape.decompose.clusters import cluster, merge_clusters
 from chemoscape.decompose.components import principal_components
 from chemoscape.decompose.direct import deconvolve
 from chemoscape.decompose.lcf import library_from_clusters, match
-from chemoscape.errors import ChemoscapeWarning, RecipeError
+from chemoscape.errors import ChemoscapeWarning, FitError, RecipeError
 from chemoscape.formats import open_stack
 from chemoscape.mechanics.fields import StressField, stress
 from chemoscape.mechanics.material import Material
@@ -101,8 +101,7 @@ def analyse(
     the summary.
     """
     recipe = _as_recipe(recipe)
-    if not recipe.input.path:
-        raise RecipeError("[input] path is missing", remedy="name the stack's file there")
+    _refuse_contradictions(recipe)
     log = _Log(progress)
     with log.listening(), blocks.workers(recipe.compute.threads):
         done = _carry_out(recipe, log)
@@ -200,19 +199,20 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
     """All stages in the order of the paper's Figure 2."""
     with log.step("read"):
         done = Products(read(recipe))
+    fitted = recipe.standards.enabled and recipe.deconvolution.enabled
+    with log.step("standards"):  # before the work, so that a wrong name is not found only after it
+        library = standards(recipe) if fitted else None
     if recipe.drift.enabled and done.stack.sizes["energy"] > 1:
         with log.step("drift"):
             done.drift, done.stack, done.drift_applied = register(done.stack, recipe)
     with log.step("optical density"):
         done.od = absorb(done.stack, recipe)
-    clustered = recipe.deconvolution.enabled and recipe.deconvolution.route != "direct"
-    if recipe.clusters.enabled or clustered:
+    if recipe.clusters.enabled:
         with log.step("components and clusters"):
             done.components, done.clusters = group(done.od, recipe)
-    if not (recipe.standards.enabled and recipe.deconvolution.enabled):
+    if library is None:
         return done
-    with log.step("standards"):
-        done.library = standards(recipe)
+    done.library = library
     if done.clusters is not None:
         with log.step("match"):
             done.match = match(
@@ -223,11 +223,13 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
                 fit_range=recipe.deconvolution.range,
             )
     if recipe.standards.select == "matched":
+        assert done.match is not None  # noqa: S101 - the recipe has clusters
         done.library = matched_standards(done.library, done.match)
     if recipe.deconvolution.route in ("direct", "both"):
         with log.step("direct route"):
             done.direct = direct_route(done.od, done.library, recipe)
-    if clustered and done.clusters is not None and done.match is not None:
+    if recipe.deconvolution.route != "direct":
+        assert done.clusters is not None and done.match is not None  # noqa: S101, PT018 - checked
         with log.step("clustered route"):
             done.cluster_library, done.clustered = clustered_route(
                 done.od, done.clusters, done.match, recipe
@@ -240,6 +242,42 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
         with log.step("stress"):
             done.fields = stresses(chosen_composition(done, recipe), recipe)
     return done
+
+
+def _refuse_contradictions(recipe: Recipe) -> None:
+    """Refuse, before any work, a recipe whose sections ask for what others leave out."""
+    if not recipe.input.path:
+        raise RecipeError("[input] path is missing", remedy="name the stack's file there")
+    route, source = recipe.deconvolution.route, recipe.composition.source
+    fitted = recipe.standards.enabled and recipe.deconvolution.enabled
+    if recipe.stress.enabled and not (fitted and recipe.composition.enabled):
+        off = next(
+            name
+            for name in ("standards", "deconvolution", "composition")
+            if not getattr(recipe, name).enabled
+        )
+        raise RecipeError(
+            f"[stress] needs a composition, but [{off}] is off",
+            remedy=f"turn [{off}] on, or [stress] off",
+        )
+    if not fitted:
+        return
+    if recipe.composition.enabled and route not in (source, "both"):
+        raise RecipeError(
+            f'[composition] from = "{source}" but [deconvolution] route = "{route}" does not '
+            "compute it",
+            remedy='set route = "both", or make the two agree',
+        )
+    if not recipe.clusters.enabled and route != "direct":
+        raise RecipeError(
+            f'[deconvolution] route = "{route}" needs clusters, but [clusters] is off',
+            remedy='turn [clusters] on, or set route = "direct"',
+        )
+    if not recipe.clusters.enabled and recipe.standards.select == "matched":
+        raise RecipeError(
+            '[standards] select = "matched" needs clusters, but [clusters] is off',
+            remedy="turn [clusters] on, or name the standards",
+        )
 
 
 def read(recipe: Recipe) -> xr.DataArray:
@@ -267,6 +305,8 @@ def read(recipe: Recipe) -> xr.DataArray:
     stack = stack.isel(energy=keep)
     for table in recipe.input.exclude:
         stack = stack.where(~table.region().mask(stack)).assign_attrs(stack.attrs)
+    if recipe.input.exclude and not stack.notnull().any():
+        raise RecipeError("[input] exclude leaves no pixel", remedy="exclude smaller regions")
     return stacks.check(stack)
 
 
@@ -325,12 +365,8 @@ def standards(recipe: Recipe) -> Library:
     return library.select(*wanted) if wanted and wanted != "matched" else library
 
 
-def matched_standards(library: Library, table: xr.Dataset | None) -> Library:
+def matched_standards(library: Library, table: xr.Dataset) -> Library:
     """The standards that take part in the best match of any cluster."""
-    if table is None:
-        raise RecipeError(
-            '[standards] select = "matched" needs clusters', remedy="turn [clusters] on"
-        )
     present = (table.weight.values > 0).any(axis=0)
     return library.select(*np.array(library.names)[present])
 
@@ -381,7 +417,6 @@ def compositions(done: Products, recipe: Recipe) -> dict[str, xr.Dataset]:
         comp = composition(
             maps,
             library,
-            smooth_px=0.0,
             normalise=section.normalise,
             min_thickness=section.min_thickness,
         )
@@ -397,13 +432,21 @@ def compositions(done: Products, recipe: Recipe) -> dict[str, xr.Dataset]:
         found[name] = composition(
             maps,
             library,
-            smooth_px=0.0,
             refine=section.refine,
             normalise=section.normalise,
             mask=comp["mask"],
         ).assign_attrs(
             smooth_px=section.smooth_px, noise_length_px=section.smooth_px * section.refine
         )
+        if not found[name]["composition"].notnull().any():
+            raise FitError(
+                f"the {name} route finds a composition in no pixel",
+                str(recipe.input.path),
+                "give every standard of a library in cm2/g its density"
+                if library.mass_scale and np.isnan(library.density).any()
+                else "look whether I0 is free of sample and the standards are of this edge, or "
+                "lower [composition] min_thickness",
+            )
     return found
 
 
@@ -426,6 +469,11 @@ def _as_recipe(recipe: Recipe | str | Path | Mapping[str, Any]) -> Recipe:
         return recipe
     if isinstance(recipe, Mapping):
         return make_recipe(dict(recipe))
+    if not isinstance(recipe, str | Path):
+        raise RecipeError(
+            f"expected a recipe, got {type(recipe).__name__}",
+            remedy="give the path of a TOML file, nested tables, or a Recipe",
+        )
     return read_recipe(recipe)
 
 

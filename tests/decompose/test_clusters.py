@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from chemoscape import simulate
 from chemoscape.decompose.clusters import cluster, merge_clusters
 from chemoscape.decompose.components import principal_components
 from chemoscape.decompose.lcf import library_from_clusters, match
@@ -34,6 +37,18 @@ def test_three_clusters_hold_the_right_pixels(groups, twin):
     right = sum(np.bincount(truth[label == k]).max() for k in range(3))
     assert right / both.sum() >= 0.99
     assert both.sum() >= 0.95 * (twin.labels.values >= 0).sum()
+
+
+def test_one_phase_is_one_cluster(density_of):
+    library = open_library("lixv2o5-model")
+    phase = library.select("epsilon-Li0.45V2O5").standards[0]
+    twice = replace(library, standards=(phase, replace(phase, id="again")))
+    od = density_of(simulate.core_shell(library=twice, core=phase.id, shell="again", poisson=True))
+    groups = cluster(od, principal_components(od))
+    assert groups.sizes["cluster"] == 1
+    table = match(groups, library)
+    np.testing.assert_allclose(table.composition, 0.45, atol=0.003)
+    assert library_from_clusters(groups, table).names == ["cluster-0"]
 
 
 def test_labels_fall_in_size(groups):

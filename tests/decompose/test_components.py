@@ -42,6 +42,13 @@ def test_rank_two_is_found(noise, density_of):
     assert pcs.attrs["noise_level"] == pytest.approx(1.0, abs=0.02)
 
 
+def test_ranks_without_noise_or_with_few_energies(density_of):
+    """Rounding is no component, and a space is not shared because it is the whole one."""
+    assert principal_components(density_of(simulate.core_shell())).attrs["rank_cv"] == 2
+    few = simulate.core_shell(energy=np.linspace(512, 520, 7), od_noise=0.01)
+    assert principal_components(density_of(few)).attrs["rank_cv"] == 2
+
+
 def test_marchenko_pastur_finds_nothing_in_noise():
     rng = np.random.default_rng(0)
     found = []

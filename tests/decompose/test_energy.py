@@ -55,6 +55,18 @@ def test_stated_sd_is_the_observed_one():
     assert 0.75 < stated / values.std() < 1.33
 
 
+@pytest.mark.parametrize("shift", [-2.0, 2.0])
+def test_the_search_stays_within_its_limit(shift):
+    """Energies as far as the library reaches, and a true shift beyond the search."""
+    energy = np.arange(AXIS[0] - 1.5, AXIS[-1] + 1.5 + 1e-9, 0.05)
+    edge = Library(
+        "e", "e", "x", (Standard("a", "a", 0.0, energy, asymmetric_peak(517.0, energy)),)
+    )
+    found = fit_energy_shift(asymmetric_peak(517.0 + shift, AXIS), None, AXIS, edge)
+    assert found.at_limit
+    assert abs(found.value) <= 1.5
+
+
 def test_a_narrow_library_is_refused():
     energy = np.arange(516.0, 517.5, 0.1)
     narrow = Library("n", "n", "x", (Standard("a", "a", 0.0, energy, energy - 515),))

@@ -54,3 +54,9 @@ def test_records_are_complete() -> None:
     names = [known.name for known in formats()]
     assert len(set(names)) == len(names)
     assert all(known.extensions and known.title for known in formats())
+
+
+@pytest.mark.parametrize("given_wrongly", [None, 3, ["a.hdr"], np.ones(3)])
+def test_what_is_no_path(given_wrongly):
+    with pytest.raises(FileFormatError, match="expected the path of a file"):
+        open_stack(given_wrongly)

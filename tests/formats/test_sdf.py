@@ -191,6 +191,20 @@ def test_descending_axes_are_flipped(tmp_path: Path) -> None:
     np.testing.assert_array_equal(stack[0], frame(0)[::-1])
 
 
+def test_of_images_at_one_energy_the_first_is_kept(tmp_path: Path) -> None:
+    """As where two energy regions meet."""
+    path = small_stack(tmp_path)
+    path.write_text(header().replace("510.000, 511.500, 512.250", "510.000, 510.000, 512.250"))
+    with pytest.warns(ChemoscapeWarning, match=r"1 images repeat an energy, at 510\.00 eV"):
+        stack = open_stack(path)
+    np.testing.assert_allclose(stack.energy, [510.0, 512.25])
+    np.testing.assert_array_equal(stack[0], frame(0))
+    np.testing.assert_array_equal(stack[1], frame(2))
+    facts = describe(path)
+    assert facts["repeated_energies_eV"] == [510.0]
+    assert facts["shape"] == [2, 3, 4]
+
+
 def test_missing_and_empty_images_are_dropped_with_a_warning(tmp_path: Path) -> None:
     path = small_stack(tmp_path)
     (tmp_path / "s_a001.xim").unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -243,3 +244,36 @@ def test_molar_mass(formula: str, mass: float) -> None:
 
 def test_molar_mass_of_nothing() -> None:
     assert np.isnan(molar_mass(""))
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("alpha-V2O5", "alpha-V2O5"), "selected twice; name it once"),
+        ((), "no standard is selected"),
+        ((["alpha-V2O5"],), "selected by their ids"),
+        ((0,), "selected by their ids"),
+    ],
+)
+def test_wrong_selections(names: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(LibraryError, match=message):
+        open_library("lixv2o5-model").select(*names)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-300, 1e200])
+def test_a_spectrum_without_a_size(scale: float) -> None:
+    with pytest.raises(LibraryError, match="zero, or absurdly"):
+        Standard("a", "A", 0.0, energy=[1.0, 2.0], spectrum=np.full(2, scale))  # type: ignore[arg-type]
+
+
+def test_negative_error_of_a_value() -> None:
+    with pytest.raises(LibraryError, match="value_sd of -1"):
+        Standard("a", "A", 0.0, energy=[1.0, 2.0], spectrum=[1.0, 2.0], value_sd=-1.0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given_wrongly", [None, 3, ["a"]])
+def test_what_is_no_library(given_wrongly: Any) -> None:
+    with pytest.raises(ChemoscapeError, match="expected the path"):
+        open_library(given_wrongly)
+    with pytest.raises(LibraryError, match="not a Standard"):
+        Library("a", "A", "x", (given_wrongly,))

@@ -43,7 +43,8 @@ def cluster(
     od : Dataset of `optical_density`, or a Stack of optical densities
     pcs : Dataset of `principal_components`
     n_clusters : int or "auto"
-        "auto" takes the number from 2 to 8 with the best silhouette.
+        "auto" takes the number from 2 to 8 with the best silhouette, and 1 when the rank is 1:
+        k-means would group the noise.
     n_components : int, optional
         Scores used; default the Marchenko-Pastur rank (or that of split halves), at
         least 2.
@@ -73,6 +74,8 @@ def cluster(
             remedy="set [clusters] n_components to fewer",
         )
     inside, features = _features(pcs, used)
+    if n_clusters == "auto" and rank == 1 and not pcs.attrs["centred"]:
+        n_clusters = 1
     if n_clusters != "auto" and not 1 <= int(n_clusters) <= len(features):
         raise FitError(
             f"{n_clusters} clusters cannot be made of {len(features)} pixels",

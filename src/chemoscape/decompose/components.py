@@ -17,6 +17,8 @@ CUMULATIVE_SHARE = 0.999
 ROUNDING = 1e-12
 #: Correlation of neighbouring pixels' noise beyond which they are no longer independent.
 MOST_CORRELATION = 0.1
+#: Split halves are compared up to this many eigenspectra.
+MOST_SHARED = 12
 
 
 def principal_components(
@@ -61,7 +63,8 @@ def principal_components(
         ``eigenvalue(pc)``, ``share(pc)`` of the sum of squares, ``eigenspectrum(pc, energy)`` (unit
         length), ``score(pc, y, x)`` (every pixel, NaN where data are missing), ``mean(energy)``
         (zeros when not centred), ``sample(y, x)``; attributes ``rank_*`` and ``noise_level`` (sd of
-        the scaled noise: 1 where the variances are right).
+        the scaled noise: 1 as it was measured; with fewer than three pixels per energy the stated
+        variances take its place, and 1 says that they are right).
 
     Raises
     ------
@@ -89,10 +92,10 @@ def principal_components(
     score = vectors.T.astype(np.float32) @ (flat - mean[:, None].astype(np.float32))
 
     scaled = _scaled_to_unit_noise(pixels - mean[:, None], _stated_variance(od, inside))
-    scaled_value, scaled_vectors = _eigen(_gram(scaled, np.zeros(n_energy)))
+    scaled_value = _eigen(_gram(scaled, np.zeros(n_energy)))[0]
     scaled_value[scaled_value < ROUNDING * scaled_value[0]] = 0.0
     level, edge = marchenko_pastur(scaled_value, *scaled.shape)
-    unit = max(level**2 * scaled.shape[1], np.finfo(float).tiny)  # a stack without noise has none
+    unit = level**2 * scaled.shape[1] or 1.0  # a stack without noise has none
     share = eigenvalue / eigenvalue.sum()
     return xr.Dataset(
         {
@@ -114,7 +117,7 @@ def principal_components(
             "centred": int(centred),
             "rank_ind": malinowski_rank(scaled_value, scaled.shape[1]),
             **({} if _correlated(od) else {"rank_mp": int((scaled_value > edge).sum())}),
-            "rank_cv": _split_half_rank(scaled, scaled_vectors, seed),
+            "rank_cv": _split_half_rank(scaled, int((scaled_value > 0).sum()), seed),
             "rank_cumulative": int(np.searchsorted(np.cumsum(share), CUMULATIVE_SHARE) + 1),
             "noise_level": level,
             "noise_edge": edge / unit,
@@ -221,18 +224,20 @@ def _unpredicted(pixels: np.ndarray) -> np.ndarray:
     return (precision @ pixels) / np.maximum(np.diag(precision), np.finfo(float).tiny)[:, None]
 
 
-def _split_half_rank(scaled: np.ndarray, vectors: np.ndarray, seed: int, most: int = 12) -> int:
-    """Leading eigenspectra that two halves of the pixels share.
+def _split_half_rank(scaled: np.ndarray, n_nonzero: int, seed: int) -> int:
+    """Leading eigenspectra that two halves of the pixels share, of those above rounding.
 
-    The k-th counts while the k-dimensional spaces of both halves have their largest angle below 45°
+    The whole space is shared by any two halves, so its last dimension is not asked for. The k-th
+    counts while the k-dimensional spaces of both halves have their largest angle below 45°
     (smallest singular value of ``VₐᵀV_b`` above 0.7): noise directions are unrelated.
     """
     order = np.random.default_rng(seed).permutation(scaled.shape[1])
     zero = np.zeros(len(scaled))
     halves = [_eigen(_gram(scaled[:, part], zero))[1] for part in np.array_split(order, 2)]
     rank = 0
-    for k in range(1, min(most, len(scaled), scaled.shape[1] // 2) + 1):
+    for k in range(1, min(MOST_SHARED, n_nonzero, len(scaled) - 1, scaled.shape[1] // 2) + 1):
         overlap = np.linalg.svd(halves[0][:, :k].T @ halves[1][:, :k], compute_uv=False)
-        if overlap[-1] > np.sqrt(0.5):
-            rank = k
+        if overlap[-1] < np.sqrt(0.5):
+            break
+        rank = k
     return rank

@@ -33,6 +33,8 @@ BASELINE_WARNING = 0.05
 MISFIT_WARNING = 1.5
 #: A calibration difference that moves a composition by about 0.02.
 SHIFT_WARNING_EV = 0.05
+#: Half width of the difference that gives the standards' slope: about a calibration's error.
+SLOPE_STEP_EV = 0.05
 
 
 def deconvolve(
@@ -249,7 +251,13 @@ def _columns(
     (K,).
     """
     model = library.spectra(energy, shift=shift).values.T
-    slopes = -np.gradient(model, energy, axis=0) if energy.size > 1 else np.zeros_like(model)
+    # From the standards themselves: a stack may have few energies, far apart.
+    low, high = library.energy_range
+    before, after = (
+        np.clip(energy - shift + step, low, high) for step in (-SLOPE_STEP_EV, SLOPE_STEP_EV)
+    )
+    rise = library.spectra(after).values - library.spectra(before).values
+    slopes = -(rise / (after - before)).T
     if baseline is not None:
         model = np.column_stack([model, np.ones(energy.size)])
         slopes = np.column_stack([slopes, np.zeros(energy.size)])
@@ -400,7 +408,7 @@ def _warn_of_calibration(maps: xr.Dataset, fitted: EnergyShift) -> None:
         if abs(apart) > max(SHIFT_WARNING_EV, 3 * fitted.sd):
             _warn(
                 f"energy calibration: the fit holds the stack at {shift:+.3f} eV from the library, "
-                f"its own spectra say {fitted.value:+.3f} ± {fitted.sd:.3f} eV: a direct "
+                f"its own spectra say {fitted.value:+.3f} ± {fitted.sd:.1g} eV: a direct "
                 'deconvolution with this fixed calibration is not valid, use energy_shift = "fit"'
             )
     elif fitted.at_limit:
@@ -410,7 +418,7 @@ def _warn_of_calibration(maps: xr.Dataset, fitted: EnergyShift) -> None:
         )
     elif abs(shift) > max(SHIFT_WARNING_EV, 3 * fitted.sd):
         _warn(
-            f"the stack's energy axis lies {shift:+.3f} ± {fitted.sd:.3f} eV from the library's; "
+            f"the stack's energy axis lies {shift:+.3f} ± {fitted.sd:.1g} eV from the library's; "
             "the standards were moved by that much"
         )
 

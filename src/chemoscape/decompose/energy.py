@@ -16,6 +16,8 @@ from chemoscape.standards.library import Library
 
 SEARCH_EV = 1.5
 GRID_POINTS = 31
+#: Step of the second difference at the minimum, eV.
+CURVATURE_STEP_EV = 0.02
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def fit_energy_shift(
         Fewer energies than unknowns are covered by the library at every trial shift.
     """
     # The same energies at every trial shift, or the sums of squares could not be compared.
-    common = library.covers(energy, -search) & library.covers(energy, search)
+    h = CURVATURE_STEP_EV
+    common = library.covers(energy, -search - h) & library.covers(energy, search + h)
     usable = np.isfinite(np.atleast_2d(spectra)).all(axis=0) & common
     n_unknown = len(library.names) + (baseline is not None)
     if usable.sum() <= n_unknown + 1:
@@ -142,12 +145,11 @@ def fit_energy_shift(
     values = np.array([misfit(shift) for shift in grid])
     best = int(values.argmin())
     step = grid[1] - grid[0]
-    around = (grid[best] - step, grid[best] + step)
+    around = (max(grid[best] - step, -search), min(grid[best] + step, search))
     found = minimize_scalar(misfit, bounds=around, method="bounded", options={"xatol": 1e-4})
     shift, lowest = float(grid[best]), float(values[best])
     if found.fun < lowest:
         shift, lowest = float(found.x), float(found.fun)
-    h = 0.02
     curvature = (misfit(shift + h) - 2 * lowest + misfit(shift - h)) / h**2
     freedom = data.size - len(data) * n_unknown - 1
     noise = lowest / freedom

@@ -26,6 +26,10 @@ def existing(path: str | Path) -> Path:
     FileFormatError
         There is nothing at `path`, or it cannot be reached.
     """
+    if not isinstance(path, str | Path):
+        raise FileFormatError(
+            f"expected the path of a file, got {type(path).__name__}", remedy="give a str or a Path"
+        )
     given = Path(path)
     try:
         resolved = given.expanduser().resolve(strict=True)

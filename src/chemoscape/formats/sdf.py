@@ -52,6 +52,9 @@ class Frames:
         eV; mA, ms and seconds since the first image, NaN where unknown.
     missing : ndarray
         Energies (eV) of images that were planned and are not there.
+    repeated : ndarray
+        Energies (eV) of images left out because an earlier one has the same energy, as where two
+        energy regions meet.
     """
 
     files: tuple[Path, ...]
@@ -60,6 +63,7 @@ class Frames:
     dwell: np.ndarray
     time: np.ndarray
     missing: np.ndarray
+    repeated: np.ndarray
 
 
 def sniff(path: Path) -> bool:
@@ -98,6 +102,8 @@ def read(path: Path, *, channel: str | None = None, region: int = 0) -> xr.DataA
     y, x = scan.axes[region]
     if frames.missing.size:
         _warn_missing(scan, frames)
+    if frames.repeated.size:
+        _warn_repeated(scan, frames)
     along = {"ring_current": frames.ring_current, "dwell": frames.dwell, "time": frames.time}
     return stacks.build(
         _read_images(frames.files, (y.size, x.size)),
@@ -128,6 +134,7 @@ def describe(path: Path, *, channel: str | None = None, region: int = 0) -> dict
         "regions": [f"{v.size} × {u.size} pixels" for v, u in scan.axes],
         "ring_current_mA": [float(known.min()), float(known.max())] if known.size else None,
         "missing_energies_eV": [round(float(energy), 3) for energy in frames.missing],
+        "repeated_energies_eV": [round(float(energy), 3) for energy in frames.repeated],
     }
 
 
@@ -155,13 +162,17 @@ def find_frames(scan: Scan, letter: str, region: int) -> Frames:
     absent = np.setdiff1d(np.arange(planned.size), numbers)
     ring = np.array([number_of(note, "StorageRingCurrent") for note in per_image])
     seconds = np.array([seconds_of(text_of(note, "Time")) for note in per_image])
+    energy = _energies(scan, numbers, per_image, planned)
+    first = np.sort(np.unique(energy, return_index=True)[1])
+    of_each = dwell[numbers] if dwell.size > numbers[-1] else np.full(numbers.size, np.nan)
     return Frames(
-        files=tuple(files[int(number)] for number in numbers),
-        energy=_energies(scan, numbers, per_image, planned),
-        ring_current=np.where(ring > 0, ring, np.nan),  # 0.00 means that nobody noted it
-        dwell=dwell[numbers] if dwell.size > numbers[-1] else np.full(numbers.size, np.nan),
-        time=seconds - np.nanmin(seconds) if np.isfinite(seconds).any() else seconds,
+        files=tuple(files[int(number)] for number in numbers[first]),
+        energy=energy[first],
+        ring_current=np.where(ring > 0, ring, np.nan)[first],  # 0.00: nobody noted it
+        dwell=of_each[first],
+        time=(seconds - np.nanmin(seconds) if np.isfinite(seconds).any() else seconds)[first],
         missing=planned[absent],
+        repeated=np.delete(energy, first),
     )
 
 
@@ -334,15 +345,29 @@ def _attributes(scan: Scan, channel: str, unit: str, region: int) -> dict[str, s
 
 def _warn_missing(scan: Scan, frames: Frames) -> None:
     """Say which planned energies have no image."""
-    shown = ", ".join(f"{energy:.2f}" for energy in frames.missing[:6])
-    more = f" and {frames.missing.size - 6} more" if frames.missing.size > 6 else ""
-    n_planned = frames.missing.size + frames.energy.size
+    n_planned = frames.missing.size + frames.energy.size + frames.repeated.size
     warnings.warn(
-        f"{scan.where}: {frames.missing.size} of {n_planned} images are missing, at {shown}{more} "
-        "eV; the stack holds the others",
+        f"{scan.where}: {frames.missing.size} of {n_planned} images are missing, at "
+        f"{_some(frames.missing)} eV; the stack holds the others",
         ChemoscapeWarning,
         stacklevel=4,
     )
+
+
+def _warn_repeated(scan: Scan, frames: Frames) -> None:
+    """Say which images were left out for another at the same energy."""
+    warnings.warn(
+        f"{scan.where}: {frames.repeated.size} images repeat an energy, at "
+        f"{_some(frames.repeated)} eV; the stack holds the first of each",
+        ChemoscapeWarning,
+        stacklevel=4,
+    )
+
+
+def _some(energies: np.ndarray) -> str:
+    """The first few energies."""
+    more = f" and {energies.size - 6} more" if energies.size > 6 else ""
+    return ", ".join(f"{energy:.2f}" for energy in energies[:6]) + more
 
 
 FORMAT = Format(

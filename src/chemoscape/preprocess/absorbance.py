@@ -290,8 +290,9 @@ def _warn_if_thick(density: np.ndarray, variance: np.ndarray | None) -> None:
 def smooth(od: xr.Dataset, sigma_px: float) -> xr.Dataset:
     """Gaussian filter of every frame of optical density (Equation 5), and the variance it leaves.
 
-    ``G(x, y) = exp(-(x² + y²)/2σ²) / 2πσ²``, edges reflected; pixels without data take no part and
-    stay without. Of independent pixels the variance becomes ``Σ G² var / (Σ G)²``.
+    ``G(x, y) = exp(-(x² + y²)/2σ²) / 2πσ²``; pixels without data, and those beyond the image, take
+    no part. Of independent pixels the variance becomes ``Σ G² var / (Σ G)²``; those of an aligned
+    frame share noise, and count with the variance that they had before (``noise_gain``).
 
     Parameters
     ----------
@@ -312,8 +313,8 @@ def smooth(od: xr.Dataset, sigma_px: float) -> xr.Dataset:
     known = np.isfinite(density.values)
 
     def filtered(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        rows = correlate1d(values, weights, axis=1, mode="reflect")
-        return correlate1d(rows, weights, axis=2, mode="reflect")
+        rows = correlate1d(values, weights, axis=1, mode="constant")
+        return correlate1d(rows, weights, axis=2, mode="constant")
 
     share = filtered(known.astype(np.float32), kernel)
     share = np.where(known, share, np.nan)
@@ -323,5 +324,7 @@ def smooth(od: xr.Dataset, sigma_px: float) -> xr.Dataset:
     )
     if "variance" in od:
         variance = np.where(known, od["variance"].values, np.float32(0))
+        if "noise_gain" in od.coords:
+            variance = variance / od["noise_gain"].values[:, None, None].astype(np.float32)
         out["variance"] = od["variance"].copy(data=filtered(variance, kernel**2) / share**2)
     return out

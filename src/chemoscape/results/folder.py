@@ -7,7 +7,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +18,14 @@ import xarray as xr
 from chemoscape.errors import ResultsError
 from chemoscape.results.summary import RunSummary
 from chemoscape.results.tree import RESULTS_FILE, save_tree
+
+#: All that a run writes, and what a demo writes beside; a folder that holds anything else is not
+#: replaced.
+WRITTEN = (
+    *(RESULTS_FILE, "summary.json", "recipe.toml", "report.html", "figures", "spectra.csv"),
+    *("stress-*.vtu", ".DS_Store", "Thumbs.db"),
+)
+WRITTEN_BY_DEMO = ("summary.json", "clean", "miscalibrated", "*-stack.h5", ".DS_Store", "Thumbs.db")
 
 
 class Savable(Protocol):
@@ -63,12 +71,12 @@ def results_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -> 
     target = Path(path).absolute()
     refuse_existing(target, overwrite=overwrite)
     token = secrets.token_hex(4)
-    staging = target.with_name(f".{target.name}.{token}.partial")
+    staging = target.with_name(f".{token}.partial")  # a long name would become too long
     with _undone(target):
         try:
-            staging.mkdir(parents=True)  # not mkdtemp: colleagues in the group shall read it
+            _make(staging)  # not mkdtemp: colleagues in the group shall read it
             yield staging
-            aside = target.with_name(f".{target.name}.{token}.old")
+            aside = target.with_name(f".{token}.old")
             _put_in_place(staging, target, aside, overwrite)
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
@@ -100,13 +108,13 @@ def emptied_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -> 
         `path` exists, or cannot be written.
     """
     target = Path(path).absolute()
-    refuse_existing(target, overwrite=overwrite)
-    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.old")
+    refuse_existing(target, overwrite=overwrite, written=WRITTEN_BY_DEMO)
+    aside = target.with_name(f".{secrets.token_hex(4)}.old")
     with _undone(target):
         if target.exists():
             target.rename(aside)
         try:
-            target.mkdir(parents=True)
+            _make(target)
             yield target
         except BaseException:
             shutil.rmtree(target, ignore_errors=True)
@@ -137,7 +145,9 @@ def _undone(target: Path) -> Iterator[None]:
         raise
 
 
-def refuse_existing(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+def refuse_existing(
+    path: str | os.PathLike[str], *, overwrite: bool = False, written: Sequence[str] = WRITTEN
+) -> None:
     """Raise unless the folder `path` may be made, or replaced; asked before long work begins.
 
     Parameters
@@ -146,31 +156,76 @@ def refuse_existing(path: str | os.PathLike[str], *, overwrite: bool = False) ->
         The folder that is to hold the results.
     overwrite : bool
         Whether results that are there already may be replaced.
+    written : sequence of str
+        Patterns of the names that results may hold: a measurement or a note that somebody put
+        beside them is never deleted.
 
     Raises
     ------
     ResultsError
-        It exists and is not to be overwritten, or is no folder of results.
+        It exists and is not to be overwritten, is no folder of results, or cannot be made.
     """
     target = Path(path).absolute()
     if not target.name:
         raise ResultsError(
             "this is the root of the file system", where=str(target), remedy="name a folder in it"
         )
-    if not os.path.lexists(target):
+    try:
+        target.lstat()
+    except FileNotFoundError:
+        _refuse_unwritable(target)
         return
+    except (OSError, ValueError) as error:  # below a file, name too long, NUL in it
+        raise ResultsError(
+            f"no folder can be made here ({getattr(error, 'strerror', None) or error})",
+            where=str(target),
+            remedy="choose another with --output",
+        ) from error
     if not overwrite:
         raise ResultsError(
             "this folder exists already",
             where=str(target),
             remedy="choose another with --output, or replace it with --overwrite",
         )
+    held = [] if target.is_symlink() or not target.is_dir() else list(target.iterdir())
     ours = (target / "summary.json").is_file() or (target / RESULTS_FILE).is_file()
-    if target.is_symlink() or not target.is_dir() or not (ours or not any(target.iterdir())):
+    if target.is_symlink() or not target.is_dir() or (held and not ours):
         raise ResultsError(
             "this is not a folder of results, so it is not overwritten",
             where=str(target),
             remedy="choose another folder with --output, or delete this one yourself",
+        )
+    foreign = sorted(file.name for file in held if not any(map(file.match, written)))
+    if foreign:
+        raise ResultsError(
+            f"this folder holds {foreign[0]!r}, which this command did not write, so it is not "
+            "overwritten",
+            where=str(target),
+            remedy="move that away, or choose another folder with --output",
+        )
+    _refuse_unwritable(target)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and its parents; whatever is in the way is the user's to mend."""
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise ResultsError(
+            f"no folder can be made here ({error.strerror})",
+            where=str(folder.parent),
+            remedy="choose another with --output",
+        ) from error
+
+
+def _refuse_unwritable(target: Path) -> None:
+    """Raise when nothing may be written where `target` is to lie."""
+    nearest = next(folder for folder in target.parents if folder.exists())
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ResultsError(
+            f"the results cannot be written (no permission in {nearest})",
+            where=str(target),
+            remedy="choose another folder with --output",
         )
 
 

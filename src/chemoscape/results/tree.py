@@ -253,6 +253,11 @@ def open_results(path: str | os.PathLike[str]) -> xr.DataTree:
     ResultsError
         Nothing is there, or it is not a results file of this program.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise ResultsError(
+            f"expected the path of results, got {type(path).__name__}",
+            remedy="give the folder that chemoscape run wrote, or its results.h5",
+        )
     file = Path(path)
     if file.is_dir():
         file = file / RESULTS_FILE

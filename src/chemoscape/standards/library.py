@@ -111,6 +111,8 @@ class Standard:
             )
         if not (np.isfinite(self.energy).all() and np.isfinite(self.spectrum).all()):
             return "holds a value that is not finite", "remove the row from its file"
+        if not 1e-30 < np.abs(self.spectrum).max() < 1e30:
+            return "is zero, or absurdly large or small", "look at the columns of its file"
         falling = np.flatnonzero(np.diff(self.energy) <= 0)
         if falling.size:
             k = falling[0]
@@ -120,6 +122,8 @@ class Standard:
             )
         if self.spectrum_sd is not None and self.spectrum_sd.shape != self.energy.shape:
             return "has a standard deviation of another length", "give one per energy"
+        if not self.value_sd >= 0:
+            return f"has a value_sd of {self.value_sd:g}", "give 0 or a positive number"
         if not np.isfinite(self.value):
             return "has no value of the composition variable", "add 'value = …' to library.toml"
         if self.scale not in get_args(Scale):
@@ -168,6 +172,10 @@ class Library:
     def __post_init__(self) -> None:
         object.__setattr__(self, "standards", tuple(self.standards))
         where = f"library {self.id!r}"
+        if any(not isinstance(standard, Standard) for standard in self.standards):
+            raise LibraryError(
+                "holds something that is not a Standard", where, "make them with Standard(…)"
+            )
         if not self.standards:
             raise LibraryError("holds no standard", where, "add one to it")
         repeated = {name for name in self.names if self.names.count(name) > 1}
@@ -255,8 +263,23 @@ class Library:
         Raises
         ------
         LibraryError
-            A name is unknown.
+            A name is unknown, given twice, or there is none.
         """
+        repeated = next((name for name in names if names.count(name) > 1), None)
+        if repeated is not None:
+            raise LibraryError(
+                f"{repeated!r} is selected twice", f"library {self.id!r}", "name it once"
+            )
+        if not names:
+            raise LibraryError(
+                "no standard is selected", f"library {self.id!r}", "name one or more of them"
+            )
+        if any(not isinstance(name, str) for name in names):
+            raise LibraryError(
+                f"standards are selected by their ids, got {names!r}",
+                f"library {self.id!r}",
+                'write library.select("id", "another")',
+            )
         known = dict(zip(self.names, self.standards, strict=True))
         for name in names:
             if name not in known:

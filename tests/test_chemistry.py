@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from chemoscape import simulate
 from chemoscape.chemistry import composition
 from chemoscape.decompose.direct import deconvolve
-from chemoscape.errors import LibraryError
+from chemoscape.errors import FitError, LibraryError, StackError
 from chemoscape.preprocess import absorbance
 from chemoscape.standards.library import open_library
 from chemoscape.standards.mixing import mean_composition
@@ -201,3 +203,26 @@ def test_mixture_counts_formula_units():
     """Equal masses of a light and a heavy formula unit: more light ones."""
     mixture = mean_composition(np.array([1.0, 1.0]), np.array([0.0, 1.0]), np.array([100.0, 300.0]))
     assert mixture.value == pytest.approx(0.25)
+
+
+def test_without_densities_the_thickness_is_relative(maps, two):
+    bare = replace(two, standards=tuple(replace(s, density=np.nan) for s in two.standards))
+    dense = composition(maps, two)
+    comp = composition(maps, bare, mask=dense["mask"])
+    assert comp.thickness.attrs["units"] == "1"
+    xr.testing.assert_allclose(comp.composition, dense.composition)
+
+
+@pytest.mark.parametrize("options", [{"normalise": "mass"}, {"refine": 0}])
+def test_impossible_options_are_refused(maps, two, options):
+    with pytest.raises(FitError):
+        composition(maps, two, **options)
+
+
+def test_a_plain_array_will_do_as_mask_and_a_wrong_one_is_refused(maps, two):
+    mask = np.zeros(maps.residual.shape, dtype=bool)
+    mask[40:50, 50:60] = True
+    comp = composition(maps, two, mask=mask)
+    assert int(np.isfinite(comp.composition).sum()) == 100
+    with pytest.raises(StackError, match="mask has shape"):
+        composition(maps, two, mask=mask[1:])

@@ -8,9 +8,10 @@ import numpy as np
 import xarray as xr
 from scipy.ndimage import distance_transform_edt
 
+from chemoscape import stack as stacks
 from chemoscape.decompose.direct import weight_covariance
-from chemoscape.errors import LibraryError
-from chemoscape.standards.library import Library
+from chemoscape.errors import FitError, LibraryError, require_choice
+from chemoscape.standards.library import Library, require_library
 from chemoscape.standards.mixing import (
     Mixture,
     amounts,
@@ -31,7 +32,7 @@ def composition(
     *,
     refine: int = 1,
     normalise: Literal["molar", "none"] = "molar",
-    mask: xr.DataArray | None = None,
+    mask: xr.DataArray | np.ndarray | None = None,
     min_thickness: float = 0.0,
 ) -> xr.Dataset:
     """Composition, thickness and their mask, from the weights of the standards.
@@ -77,7 +78,13 @@ def composition(
     ------
     LibraryError
         `library` is not the one that `maps` was made with.
+    FitError
+        An option has no such value.
     """
+    require_choice("normalise", normalise, "molar", "none")
+    if refine < 1 or refine != int(refine):
+        raise FitError(f"a grid cannot be refined {refine} times", remedy="give refine = 1, 2, …")
+    require_library(library)
     if list(maps.standard.values) != list(library.names):
         raise LibraryError(
             f"the maps hold {', '.join(map(str, maps.standard.values))}, the library "
@@ -89,14 +96,9 @@ def composition(
     per_eV = np.nan_to_num(maps["weight_per_eV"].values)
     to_thickness = _thickness_per_weight(library)
     if mask is None:
-        mask = xr.DataArray(
-            _is_thick(
-                _total(weights, to_thickness), _total_sd(covariance, to_thickness), min_thickness
-            ),
-            dims=("y", "x"),
-            coords={"y": maps.y, "x": maps.x},
-        )
-    inside = mask.values
+        total, total_sd = _total(weights, to_thickness), _total_sd(covariance, to_thickness)
+        mask = _is_thick(total, total_sd, min_thickness)
+    inside = stacks.as_mask(mask, maps["residual"]).values
     weights, covariance, per_eV = weights * inside, covariance * inside, per_eV * inside
     mixture = _mix(weights, library, normalise)
     counting = np.sqrt(mixture.variance(covariance))
@@ -106,15 +108,15 @@ def composition(
 
     fine = _Finer(maps, refine)
     out = xr.Dataset(coords={"y": fine.y, "x": fine.x})
-    kept = fine.inside(mask.values)
+    kept = fine.inside(inside)
     fine_weights = fine.linear(weights)
     value = np.where(kept, _mix(fine_weights, library, normalise).value, np.nan)
     counting, systematic = (
         np.where(kept, fine.errors(sd), np.nan) for sd in (counting, systematic)
     )
     label = library.variable
-    units = "nm" if library.mass_scale else "1"
-    thickness_name = "thickness" if library.mass_scale else "relative thickness"
+    units = "nm" if _in_nm(library) else "1"
+    thickness_name = "thickness" if _in_nm(library) else "relative thickness"
     for name, values, attrs in (
         ("composition", value, {"long_name": label, "units": "1"}),
         (
@@ -206,11 +208,14 @@ def _systematic_sd(
     return np.sqrt((slope * shift_sd) ** 2 + own)
 
 
+def _in_nm(library: Library) -> bool:
+    """Whether weights are areal masses of known density."""
+    return library.mass_scale and bool(np.isfinite(library.density).all())
+
+
 def _thickness_per_weight(library: Library) -> np.ndarray:
-    """nm per (g/cm²) of each standard, or 1 for relative weights."""
-    if not library.mass_scale:
-        return np.ones(len(library.names))
-    return NM_PER_CM / library.density
+    """nm per (g/cm²) of each standard, or 1 where a density or the scale is missing."""
+    return NM_PER_CM / library.density if _in_nm(library) else np.ones(len(library.names))
 
 
 def _total(weights: np.ndarray, factor: np.ndarray) -> np.ndarray:

@@ -71,6 +71,14 @@ class ResultsError(ChemoscapeError):
     """Results cannot be written or read."""
 
 
+def require_choice(name: str, value: object, *allowed: object) -> None:
+    """Raise `FitError` unless an option has one of its values."""
+    if value not in allowed:
+        raise FitError(
+            f"{name} is {value!r}", remedy=f"give one of {', '.join(map(repr, allowed))}"
+        )
+
+
 class ChemoscapeWarning(UserWarning):
     """An answer was computed that should not be trusted without a look; `run` lists these in the
     summary.

@@ -227,6 +227,25 @@ def _refuse_counts(stack: xr.DataArray) -> None:
         )
 
 
+def as_mask(mask: xr.DataArray | ArrayLike, image: xr.DataArray) -> xr.DataArray:
+    """A boolean map on the pixels of `image`, from one or from a plain array of its shape.
+
+    Raises
+    ------
+    StackError
+        The shapes differ.
+    """
+    values = np.asarray(mask, dtype=bool)
+    plane = {"y": image["y"], "x": image["x"]}
+    shape = tuple(axis.size for axis in plane.values())
+    if values.shape != shape:
+        raise StackError(
+            f"the mask has shape {values.shape}, the image {shape}",
+            remedy="make the mask from a map of the same stack",
+        )
+    return xr.DataArray(values, dims=("y", "x"), coords=plane)
+
+
 def pixel_size(image: xr.DataArray | xr.Dataset) -> tuple[float, float]:
     """Mean pixel size ``(dy, dx)`` in µm; an axis with one pixel borrows the other's, both single
     give 1 µm.

@@ -442,10 +442,8 @@ def compositions(done: Products, recipe: Recipe) -> dict[str, xr.Dataset]:
             raise FitError(
                 f"the {name} route finds a composition in no pixel",
                 str(recipe.input.path),
-                "give every standard of a library in cm2/g its density"
-                if library.mass_scale and np.isnan(library.density).any()
-                else "look whether I0 is free of sample and the standards are of this edge, or "
-                "lower [composition] min_thickness",
+                "look whether I0 is free of sample and the standards are of this edge, or lower "
+                "[composition] min_thickness",
             )
     return found
 

@@ -142,3 +142,14 @@ def test_missing_pixels_stay_missing(twin_density, two):
         maps = deconvolve(holed, two, energy_shift=-0.4)
     assert np.isnan(maps.weight.values[:, :5]).all()
     assert np.isfinite(maps.weight.values[:, 5:]).all()
+
+
+@pytest.mark.parametrize("options", [{"baseline": "linear"}, {"weights": "poisson"}])
+def test_unknown_options_are_refused(twin_density, two, options):
+    with pytest.raises(FitError, match="give one of"):
+        deconvolve(twin_density, two, **options)
+
+
+def test_a_library_by_name_is_refused(twin_density):
+    with pytest.raises(LibraryError, match=r"open a library with cs\.open_library"):
+        deconvolve(twin_density, "lixv2o5-model")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from chemoscape import simulate
 from chemoscape.errors import ChemoscapeWarning, StackError
 from chemoscape.preprocess.absorbance import optical_density, sample_mask
 from chemoscape.preprocess.drift import align
@@ -306,3 +307,10 @@ def test_sample_mask_of_nothing():
     assert not sample_mask(empty).values.any()
     flat = build(np.zeros((2, 4, 4)), [1, 2], range(4), range(4), quantity="optical_density")
     assert not sample_mask(flat).values.any()
+
+
+def test_sample_in_the_i0_region_is_said():
+    truth = simulate.core_shell(poisson=True)
+    core = Region(x=(2.2, 2.6), y=(1.6, 2.0))
+    with pytest.warns(ChemoscapeWarning, match="there is sample in the I0"):
+        optical_density(truth.stack, core)

@@ -69,13 +69,18 @@ def principal_components(
     Raises
     ------
     FitError
-        Fewer than two complete pixels in the mask.
+        Fewer than two complete pixels in the mask, or fewer than three energies.
     """
     density = od["optical_density"] if isinstance(od, xr.Dataset) else od
     stacks.check(density, "optical_density")
     n_energy = density.sizes["energy"]
+    if n_energy < 3 or n_components < 1:
+        raise FitError(
+            f"{n_components} components of {n_energy} energies say nothing",
+            remedy="give three energies or more, or turn [clusters] off",
+        )
     flat = density.values.reshape(n_energy, -1)
-    inside = (sample_mask(od) if mask is None else mask).values.ravel()
+    inside = (sample_mask(od) if mask is None else stacks.as_mask(mask, density)).values.ravel()
     inside = inside & np.isfinite(flat).all(axis=0)
     if inside.sum() < 2:
         raise FitError(

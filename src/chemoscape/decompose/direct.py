@@ -20,7 +20,7 @@ from chemoscape.decompose.energy import (
     fit_energy_shift,
     require_cover,
 )
-from chemoscape.errors import ChemoscapeWarning, FitError, LibraryError
+from chemoscape.errors import ChemoscapeWarning, FitError, LibraryError, require_choice
 from chemoscape.preprocess.absorbance import sample_mask
 from chemoscape.standards.library import Library, Standard
 
@@ -95,13 +95,15 @@ def deconvolve(
     FitError
         More unknowns than energies, or standards that are linearly dependent.
     """
+    require_choice("baseline", baseline, "constant", None)
+    require_choice("weights", weights, "variance", "uniform")
     density, variance, weighted = _density_and_variance(od, weights)
     library = as_library(spectra)
     chosen = energies_in_range(density.energy.values, fit_range)
     energy = density.energy.values[chosen]
     require_cover(library, energy)
     cube, spread = density.values[chosen], variance[chosen]
-    sample = sample_mask(od) if mask is None else mask
+    sample = sample_mask(od) if mask is None else stacks.as_mask(mask, density)
 
     fitted = _fitted_shift(cube, spread, weighted, sample, energy, library, baseline, nonnegative)
     shift, shift_sd = _shift_in_use(energy_shift, fitted)

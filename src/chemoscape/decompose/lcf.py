@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 from scipy.optimize import nnls
 
 from chemoscape.decompose.energy import energies_in_range, fit_energy_shift, require_cover
-from chemoscape.errors import FitError
-from chemoscape.standards.library import Library, Standard
+from chemoscape.errors import FitError, require_choice
+from chemoscape.standards.library import Library, Standard, require_library
 from chemoscape.standards.mixing import mean_composition
 
 #: A runner-up within this distance in BIC explains the spectrum as well as the best fit.
@@ -125,6 +125,8 @@ def linear_combination_fit(
     FitError
         Too few energies.
     """
+    require_choice("baseline", baseline, "constant", None)
+    require_library(library)
     energy, values = _axis_and_values(spectrum)
     low, high = fit_range or (-np.inf, np.inf)
     inside = (energy >= low) & (energy <= high) & np.isfinite(values)
@@ -233,6 +235,7 @@ def match(
         (cluster, rank). Attributes: ``energy_shift_eV``, ``energy_shift_sd_eV``, ``library``,
         ``variable``.
     """
+    require_library(library)
     chosen = energies_in_range(groups.energy.values, fit_range)
     energy, spectra = groups.energy.values[chosen], groups.spectrum.values[:, chosen]
     require_cover(library, energy)

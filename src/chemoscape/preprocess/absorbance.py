@@ -29,6 +29,8 @@ from chemoscape.stack import Region
 MILD, STRONG = 1.5, 2.2
 #: A smaller share of the pixels than this is not worth a warning.
 NOTABLE_SHARE = 1e-3
+#: A mean optical density below minus this is more than noise.
+BRIGHTER = 0.05
 
 Incident = str | Path | Region | xr.DataArray | tuple[np.ndarray, np.ndarray]
 
@@ -122,6 +124,20 @@ def optical_density(
         "n_not_positive": n_not_positive,
     }
     return result
+
+
+def _warn_if_brighter_than_i0(density: np.ndarray) -> None:
+    """Light gains nothing in a sample: where the image outshines I0, I0 was dimmed."""
+    known = np.isfinite(density).any(axis=0)
+    mean = np.nansum(density, axis=0) / np.maximum(np.isfinite(density).sum(axis=0), 1)
+    share = float((mean[known] < -BRIGHTER).mean()) if known.any() else 0.0
+    if share > 0.05:
+        warnings.warn(
+            f"{share:.0%} of the image is brighter than I0: look whether there is sample in the I0 "
+            "region, or whether I0 belongs to another measurement",
+            ChemoscapeWarning,
+            stacklevel=3,
+        )
 
 
 def sample_mask(od: xr.Dataset | xr.DataArray) -> xr.DataArray:

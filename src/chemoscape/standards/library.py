@@ -371,6 +371,22 @@ class Library:
         return "\n".join(rows)
 
 
+def require_library(library: object) -> Library:
+    """Return `library` if it is one.
+
+    Raises
+    ------
+    LibraryError
+        It is the name of one, or something else.
+    """
+    if not isinstance(library, Library):
+        raise LibraryError(
+            f"a library of standards is needed, not {type(library).__name__}",
+            remedy="open it with cs.open_library",
+        )
+    return library
+
+
 def open_library(source: str | Path) -> Library:
     """Open a library: a shipped one by name, or a folder of your own.
 

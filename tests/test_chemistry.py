@@ -15,7 +15,7 @@ from chemoscape.chemistry import composition
 from chemoscape.decompose.direct import deconvolve
 from chemoscape.errors import FitError, LibraryError, StackError
 from chemoscape.preprocess import absorbance
-from chemoscape.standards.library import open_library
+from chemoscape.standards.folder import open_library
 from chemoscape.standards.mixing import mean_composition
 
 TWO = ("alpha-Li0.1V2O5", "epsilon-Li0.45V2O5")

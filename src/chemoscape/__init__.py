@@ -22,7 +22,7 @@ _PUBLIC = {
     "crop_common": "chemoscape.preprocess.drift",
     "optical_density": "chemoscape.preprocess.absorbance",
     "Library": "chemoscape.standards.library",
-    "open_library": "chemoscape.standards.library",
+    "open_library": "chemoscape.standards.folder",
     "deconvolve": "chemoscape.decompose.direct",
     "linear_combination_fit": "chemoscape.decompose.lcf",
     "match": "chemoscape.decompose.lcf",

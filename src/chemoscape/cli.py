@@ -238,8 +238,7 @@ def _folder_of_each(stacks: list[Path], folder: Path) -> dict[Path, Path]:
 @standards_app.command(name="list")
 def list_standards() -> int:
     """List the shipped libraries."""
-    from chemoscape.standards.folder import shipped_libraries
-    from chemoscape.standards.library import open_library
+    from chemoscape.standards.folder import open_library, shipped_libraries
 
     for name in shipped_libraries():
         library = open_library(name)
@@ -259,7 +258,7 @@ def show_standards(library: str, /) -> int:
     library
         A shipped library's name, or a folder with library.toml.
     """
-    from chemoscape.standards.library import open_library
+    from chemoscape.standards.folder import open_library
 
     print(open_library(library))
     return 0

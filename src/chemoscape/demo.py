@@ -27,7 +27,8 @@ from chemoscape.mechanics.fields import stress
 from chemoscape.mechanics.material import LIXV2O5_ILLUSTRATIVE
 from chemoscape.products import Products
 from chemoscape.recipe import Recipe, make_recipe
-from chemoscape.standards.library import Library, open_library
+from chemoscape.standards.folder import open_library
+from chemoscape.standards.library import Library
 from chemoscape.workflow import Progress, analyse, write
 
 LIBRARY = "lixv2o5-model"

@@ -24,7 +24,7 @@ from pydantic import (
 
 from chemoscape.errors import RecipeError, RegionError
 from chemoscape.stack import Region
-from chemoscape.standards.library import open_library
+from chemoscape.standards.folder import open_library
 
 Pair = Annotated[tuple[float, float], Field(strict=False)]  # TOML has lists only
 Positive = Annotated[float, Field(gt=0)]

@@ -17,7 +17,8 @@ import xarray as xr
 
 from chemoscape import stack as stacks
 from chemoscape.errors import FitError, StackError
-from chemoscape.standards.library import Library, open_library
+from chemoscape.standards.folder import open_library
+from chemoscape.standards.library import Library
 from chemoscape.standards.mixing import mean_composition
 
 #: Regions of the particle, by reduced radius r (1 at the rim): core inside the first, mixture

@@ -35,7 +35,8 @@ from chemoscape.recipe import Recipe, RegionTable, make_recipe, read_recipe, to_
 from chemoscape.report.figures import figure_png
 from chemoscape.report.gallery import run_figures
 from chemoscape.report.html import LARGEST_BYTES, report_html
-from chemoscape.standards.library import Library, open_library
+from chemoscape.standards.folder import open_library
+from chemoscape.standards.library import Library
 
 #: Called with a step's name when it begins.
 Progress = Callable[[str], None]

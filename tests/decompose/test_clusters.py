@@ -12,7 +12,7 @@ from chemoscape.decompose.clusters import cluster, merge_clusters
 from chemoscape.decompose.components import principal_components
 from chemoscape.decompose.lcf import library_from_clusters, match
 from chemoscape.errors import FitError
-from chemoscape.standards.library import open_library
+from chemoscape.standards.folder import open_library
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import xarray as xr
 
 from chemoscape.decompose.direct import deconvolve, weight_covariance
 from chemoscape.errors import ChemoscapeWarning, FitError, LibraryError
-from chemoscape.standards.library import open_library
+from chemoscape.standards.folder import open_library
 
 TWO = ("alpha-Li0.1V2O5", "epsilon-Li0.45V2O5")
 

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chemoscape.errors import ChemoscapeError, FileFormatError, LibraryError
-from chemoscape.standards.folder import molar_mass
-from chemoscape.standards.library import Library, Standard, open_library
+from chemoscape.standards.folder import open_library
+from chemoscape.standards.library import Library, Standard
+from chemoscape.standards.mixing import molar_mass
 
 
 def line(name: str, slope: float, low: float = 500, high: float = 520, **more: object) -> Standard:

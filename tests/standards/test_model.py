@@ -11,8 +11,8 @@ from scipy.interpolate import CubicSpline
 
 from chemoscape.simulate import measurement_energies
 from chemoscape.standards import model
-from chemoscape.standards.folder import shipped_libraries
-from chemoscape.standards.library import Library, open_library
+from chemoscape.standards.folder import open_library, shipped_libraries
+from chemoscape.standards.library import Library
 
 TREND = slice(0, 5)  # x = 0 to 0.7; the delta phase leaves the trend
 FINE = np.round(np.arange(512, 536, 0.005), 3)

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,8 +44,10 @@ from chemoscape.errors import FileFormatError, LibraryError
 from chemoscape.formats import _guard, spectra
 from chemoscape.standards import files
 from chemoscape.standards.library import Library, Standard
+from chemoscape.standards.mixing import molar_mass
 
 SHIPPED = Path(__file__).parent / "data"
+SMOOTH = "lixv2o5-model-smooth"
 
 _LIBRARY_KEYS = {"id", "name", "variable", "energy_window", "licence", "scale", "kind", "standard"}
 _STANDARD_KEYS = {
@@ -56,31 +59,6 @@ _STANDARD_KEYS = {
 def shipped_libraries() -> dict[str, Path]:
     """Folders of the libraries that come with the program, by name."""
     return {path.parent.name: path.parent for path in sorted(SHIPPED.glob("*/library.toml"))}
-
-
-def molar_mass(formula: str) -> float:
-    """Molar mass (g/mol) of a formula such as ``"Li0.45V2O5"``; NaN for an empty one.
-
-    Raises
-    ------
-    LibraryError
-        The formula cannot be read.
-
-    Examples
-    --------
-    >>> round(molar_mass("V2O5"), 2)
-    181.88
-    """
-    if not formula:
-        return np.nan
-    import periodictable
-
-    try:
-        return float(periodictable.formula(formula).mass)
-    except Exception as error:  # noqa: BLE001  (the parser raises whatever its grammar meets)
-        raise LibraryError(
-            f"the formula {formula!r} cannot be read ({error})", remedy="write it as in Li0.45V2O5"
-        ) from None
 
 
 def read_library(source: str | Path) -> Library:
@@ -231,3 +209,44 @@ def _leading_number(text: str) -> float:
         return float(text.split()[0])
     except (IndexError, ValueError):
         return np.nan
+
+
+def open_library(source: str | Path) -> Library:
+    """Open a library: a shipped one by name, or a folder of your own.
+
+    Parameters
+    ----------
+    source : str or Path
+        ``"lixv2o5-model"`` (six synthetic standards), ``"lixv2o5-model-smooth"`` (the same without
+        phase-specific jitter: nearly collinear), or the path of a folder with a ``library.toml``,
+        or of that file.
+
+    Returns
+    -------
+    Library
+
+    Raises
+    ------
+    LibraryError, FileFormatError
+        There is no such library, or one of its files is missing or wrong.
+
+    Examples
+    --------
+    >>> open_library("lixv2o5-model").names[:2]
+    ['alpha-V2O5', 'alpha-Li0.1V2O5']
+    """
+    if isinstance(source, str) and os.sep not in source and not source.endswith(".toml"):
+        if source == SMOOTH:
+            from chemoscape.standards.model import smooth_library
+
+            return smooth_library()
+        shipped = shipped_libraries()
+        if source in shipped:
+            return read_library(shipped[source])
+        if not Path(source).exists():
+            raise LibraryError(
+                f"there is no library {source!r}",
+                remedy=f"use a shipped one ({', '.join([*shipped, SMOOTH])}) or the path of a "
+                "folder with a library.toml",
+            )
+    return read_library(source)

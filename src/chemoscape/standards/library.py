@@ -7,10 +7,8 @@ folder. `chemoscape.standards.folder` says what a folder holds.
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
@@ -22,7 +20,6 @@ from chemoscape.errors import LibraryError
 Scale = Literal["mass_absorption", "optical_density"]
 Kind = Literal["measured", "synthetic", "calculated", "mixture"]
 
-SMOOTH = "lixv2o5-model-smooth"
 
 #: Energies may leave the tabulated range by this much (eV): rounding, not extrapolation.
 RANGE_TOLERANCE = 1e-3
@@ -155,6 +152,7 @@ class Library:
 
     Examples
     --------
+    >>> from chemoscape import open_library
     >>> library = open_library("lixv2o5-model").select("alpha-Li0.1V2O5", "epsilon-Li0.45V2O5")
     >>> library.values.tolist(), library.mass_scale, library.synthetic
     ([0.1, 0.45], True, True)
@@ -385,46 +383,3 @@ def require_library(library: object) -> Library:
             remedy="open it with cs.open_library",
         )
     return library
-
-
-def open_library(source: str | Path) -> Library:
-    """Open a library: a shipped one by name, or a folder of your own.
-
-    Parameters
-    ----------
-    source : str or Path
-        ``"lixv2o5-model"`` (six synthetic standards), ``"lixv2o5-model-smooth"`` (the same without
-        phase-specific jitter: nearly collinear), or the path of a folder with a ``library.toml``,
-        or of that file.
-
-    Returns
-    -------
-    Library
-
-    Raises
-    ------
-    LibraryError, FileFormatError
-        There is no such library, or one of its files is missing or wrong.
-
-    Examples
-    --------
-    >>> open_library("lixv2o5-model").names[:2]
-    ['alpha-V2O5', 'alpha-Li0.1V2O5']
-    """
-    from chemoscape.standards import folder
-
-    if isinstance(source, str) and os.sep not in source and not source.endswith(".toml"):
-        if source == SMOOTH:
-            from chemoscape.standards.model import smooth_library
-
-            return smooth_library()
-        shipped = folder.shipped_libraries()
-        if source in shipped:
-            return folder.read_library(shipped[source])
-        if not Path(source).exists():
-            raise LibraryError(
-                f"there is no library {source!r}",
-                remedy=f"use a shipped one ({', '.join([*shipped, SMOOTH])}) or the path of a "
-                "folder with a library.toml",
-            )
-    return folder.read_library(source)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chemoscape.errors import LibraryError
+
 
 @dataclass(frozen=True)
 class Mixture:
@@ -76,3 +78,28 @@ def _per_weight(molar_mass: np.ndarray) -> np.ndarray:
     if not np.isfinite(molar_mass).all():
         return np.ones_like(molar_mass)
     return 1 / molar_mass
+
+
+def molar_mass(formula: str) -> float:
+    """Molar mass (g/mol) of a formula such as ``"Li0.45V2O5"``; NaN for an empty one.
+
+    Raises
+    ------
+    LibraryError
+        The formula cannot be read.
+
+    Examples
+    --------
+    >>> round(molar_mass("V2O5"), 2)
+    181.88
+    """
+    if not formula:
+        return np.nan
+    import periodictable
+
+    try:
+        return float(periodictable.formula(formula).mass)
+    except Exception as error:  # noqa: BLE001  (the parser raises whatever its grammar meets)
+        raise LibraryError(
+            f"the formula {formula!r} cannot be read ({error})", remedy="write it as in Li0.45V2O5"
+        ) from None

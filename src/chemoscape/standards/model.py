@@ -23,8 +23,8 @@ from scipy.constants import N_A, c, e, h, physical_constants
 from scipy.special import ndtr, voigt_profile
 
 from chemoscape.standards.files import write_xdi
-from chemoscape.standards.folder import molar_mass
 from chemoscape.standards.library import Library, Standard
+from chemoscape.standards.mixing import molar_mass
 
 #: (id, label, lithium content x, formula) of the six phases.
 PHASES = (

@@ -16,7 +16,7 @@ from chemoscape.stack import Region, build, check
 def with_values(stack, values):
     return build(
         values,
-        np.arange(float(len(values))),
+        500.0 + np.arange(len(values)),
         stack.y.values,
         stack.x.values,
         quantity="counts",
@@ -118,7 +118,9 @@ def test_frames_that_show_nothing_of_the_reference_are_bridged():
         one = np.exp(-(((x - dx - 14) / 4) ** 4) - ((y - dy - 20) / 9) ** 4)
         other = np.exp(-(((x - dx - 46) / 9) ** 4) - ((y - dy - 44) / 5) ** 4)
         frames.append(random.poisson(2000 * np.exp(-a * one - 1.3 * b * other)))
-    stack = build(frames, np.arange(9.0), np.arange(64.0), np.arange(64.0), quantity="counts")
+    stack = build(
+        frames, 500.0 + np.arange(9.0), np.arange(64.0), np.arange(64.0), quantity="counts"
+    )
     error = measure_drift(stack).shifts + displacement
     assert np.abs(error - error.mean(axis=0)).max() < 0.3
 
@@ -128,7 +130,7 @@ def test_missing_pixels_and_frames(make_phantom):
     values = phantom.stack.values.copy()
     values[:, 10:14, 30:50] = np.nan
     values[7] = np.nan
-    with pytest.warns(ChemoscapeWarning, match=r"1 of 24 frames.*7\.00 eV"):
+    with pytest.warns(ChemoscapeWarning, match=r"1 of 24 frames.*507\.00 eV"):
         drift = measure_drift(with_values(phantom.stack, values))
     assert phantom.rms_px(drift.shifts, ~drift.replaced) < 0.12
 
@@ -154,7 +156,7 @@ def test_a_region_leaves_out_what_moves_by_itself(make_phantom):
 )
 def test_without_contrast_nothing_moves(frames, message):
     n, ny, nx = frames.shape
-    stack = build(frames, np.arange(float(n)), np.arange(ny), np.arange(nx), quantity="counts")
+    stack = build(frames, 500.0 + np.arange(n), np.arange(ny), np.arange(nx), quantity="counts")
     with pytest.warns(ChemoscapeWarning, match=message):
         drift = measure_drift(stack)
     assert not drift.shifts.any()

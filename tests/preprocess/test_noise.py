@@ -21,7 +21,7 @@ def empty_field(*, counts=400, g=1.0, n=10, size=60, seed=0, lines=0.0, **facts)
     beam *= 1 + lines * random.normal(size=(n, size, 1))
     return build(
         random.poisson(beam * g) / g,
-        np.arange(float(n)),
+        500.0 + np.arange(n),
         np.arange(size),
         np.arange(size),
         quantity="counts",
@@ -78,7 +78,7 @@ def test_correlation_of_a_moving_average(theta):
     """Noise a(i) + theta a(i + 1) has the lag-1 correlation theta/(1 + theta²) and none beyond."""
     white = np.random.default_rng(4).normal(size=(12, 80, 81))
     values = 1000 + 30 * (white[:, :, :-1] + theta * white[:, :, 1:])
-    stack = build(values, range(12), range(80), range(80), quantity="counts")
+    stack = build(values, range(500, 512), range(80), range(80), quantity="counts")
     _, correlation = measure_noise(stack, everywhere(stack))
     assert correlation == pytest.approx(theta / (1 + theta**2), abs=0.02)
 
@@ -109,7 +109,12 @@ def test_without_a_header_it_is_measured():
 )
 def test_without_noise_or_background(facts, g, source):
     stack = build(
-        np.full((3, 20, 20), 100.0), range(3), range(20), range(20), quantity="counts", attrs=facts
+        np.full((3, 20, 20), 100.0),
+        range(500, 503),
+        range(20),
+        range(20),
+        quantity="counts",
+        attrs=facts,
     )
     with pytest.warns(ChemoscapeWarning, match="no noise measurable"):
         found = counts_per_unit(stack, everywhere(stack))

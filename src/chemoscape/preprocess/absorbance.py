@@ -108,6 +108,7 @@ def optical_density(
         )
     density, variance, n_not_positive = _logarithm(stack, incident, dark, detector.counts_per_unit)
     _warn_if_thick(density, variance)
+    _warn_if_brighter_than_i0(density)
 
     result = _dataset(stack, density)
     result["variance"] = (stacks.DIMS, variance, {"units": "1"})

@@ -108,7 +108,8 @@ def optical_density(
         )
     density, variance, n_not_positive = _logarithm(stack, incident, dark, detector.counts_per_unit)
     _warn_if_thick(density, variance)
-    _warn_if_brighter_than_i0(density)
+    if incident.n_pixels:  # an I0 from elsewhere has been compared with the background already
+        _warn_if_brighter_than_i0(density)
 
     result = _dataset(stack, density)
     result["variance"] = (stacks.DIMS, variance, {"units": "1"})
@@ -134,8 +135,7 @@ def _warn_if_brighter_than_i0(density: np.ndarray) -> None:
     share = float((mean[known] < -BRIGHTER).mean()) if known.any() else 0.0
     if share > 0.05:
         warnings.warn(
-            f"{share:.0%} of the image is brighter than I0: look whether there is sample in the I0 "
-            "region, or whether I0 belongs to another measurement",
+            f"{share:.0%} of the image is brighter than I0: there is sample in the I0 region",
             ChemoscapeWarning,
             stacklevel=3,
         )

@@ -13,7 +13,6 @@ import xarray as xr
 
 from chemoscape import results
 from chemoscape.decompose.lcf import linear_combination_fit
-from chemoscape.errors import RecipeError
 from chemoscape.mechanics.fields import StressField
 from chemoscape.preprocess.absorbance import sample_mask
 from chemoscape.preprocess.drift import Drift
@@ -42,12 +41,6 @@ class Products:
 
 def chosen_composition(done: Products, recipe: Recipe) -> xr.Dataset:
     """The composition of the route that the recipe names."""
-    if recipe.composition.source not in done.compositions:
-        raise RecipeError(
-            f'[composition] from = "{recipe.composition.source}" but [deconvolution] route = '
-            f'"{recipe.deconvolution.route}" does not compute it',
-            remedy='set route = "both", or make the two agree',
-        )
     return done.compositions[recipe.composition.source]
 
 

@@ -23,7 +23,7 @@ from chemoscape.chemistry import composition
 from chemoscape.decompose.clusters import cluster, merge_clusters
 from chemoscape.decompose.components import principal_components
 from chemoscape.decompose.direct import deconvolve
-from chemoscape.decompose.lcf import library_from_clusters, match
+from chemoscape.decompose.matching import library_from_clusters, match
 from chemoscape.errors import ChemoscapeWarning, FitError, RecipeError
 from chemoscape.formats import open_stack
 from chemoscape.mechanics.fields import StressField, stress

@@ -10,7 +10,7 @@ import pytest
 from chemoscape import simulate
 from chemoscape.decompose.clusters import cluster, merge_clusters
 from chemoscape.decompose.components import principal_components
-from chemoscape.decompose.lcf import library_from_clusters, match
+from chemoscape.decompose.matching import library_from_clusters, match
 from chemoscape.errors import FitError
 from chemoscape.standards.folder import open_library
 

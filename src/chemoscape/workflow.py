@@ -31,7 +31,14 @@ from chemoscape.mechanics.material import Material
 from chemoscape.preprocess.absorbance import optical_density, smooth
 from chemoscape.preprocess.drift import Drift, align, crop_common, measure_drift
 from chemoscape.products import Products, chosen_composition, nodes_of, summarise
-from chemoscape.recipe import Recipe, RegionTable, make_recipe, read_recipe, to_toml
+from chemoscape.recipe import (
+    Recipe,
+    RegionTable,
+    make_recipe,
+    read_recipe,
+    refuse_contradictions,
+    to_toml,
+)
 from chemoscape.report.figures import figure_png
 from chemoscape.report.gallery import run_figures
 from chemoscape.report.html import LARGEST_BYTES, report_html
@@ -102,7 +109,7 @@ def analyse(
     the summary.
     """
     recipe = _as_recipe(recipe)
-    _refuse_contradictions(recipe)
+    refuse_contradictions(recipe)
     log = _Log(progress)
     with log.listening(), blocks.workers(recipe.compute.threads):
         done = _carry_out(recipe, log)
@@ -243,42 +250,6 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
         with log.step("stress"):
             done.fields = stresses(chosen_composition(done, recipe), recipe)
     return done
-
-
-def _refuse_contradictions(recipe: Recipe) -> None:
-    """Refuse, before any work, a recipe whose sections ask for what others leave out."""
-    if not recipe.input.path:
-        raise RecipeError("[input] path is missing", remedy="name the stack's file there")
-    route, source = recipe.deconvolution.route, recipe.composition.source
-    fitted = recipe.standards.enabled and recipe.deconvolution.enabled
-    if recipe.stress.enabled and not (fitted and recipe.composition.enabled):
-        off = next(
-            name
-            for name in ("standards", "deconvolution", "composition")
-            if not getattr(recipe, name).enabled
-        )
-        raise RecipeError(
-            f"[stress] needs a composition, but [{off}] is off",
-            remedy=f"turn [{off}] on, or [stress] off",
-        )
-    if not fitted:
-        return
-    if recipe.composition.enabled and route not in (source, "both"):
-        raise RecipeError(
-            f'[composition] from = "{source}" but [deconvolution] route = "{route}" does not '
-            "compute it",
-            remedy='set route = "both", or make the two agree',
-        )
-    if not recipe.clusters.enabled and route != "direct":
-        raise RecipeError(
-            f'[deconvolution] route = "{route}" needs clusters, but [clusters] is off',
-            remedy='turn [clusters] on, or set route = "direct"',
-        )
-    if not recipe.clusters.enabled and recipe.standards.select == "matched":
-        raise RecipeError(
-            '[standards] select = "matched" needs clusters, but [clusters] is off',
-            remedy="turn [clusters] on, or name the standards",
-        )
 
 
 def read(recipe: Recipe) -> xr.DataArray:

@@ -1,0 +1,29 @@
+"""The recipe: one TOML file that says everything a run does, each default documented.
+
+The models in `models` are the reference: a key that is not there is an error that names the nearest
+one.
+"""
+
+from __future__ import annotations
+
+from chemoscape.recipe.models import Recipe, RegionTable, Section
+from chemoscape.recipe.reading import (
+    make_recipe,
+    parse_change,
+    read_recipe,
+    refuse_contradictions,
+)
+from chemoscape.recipe.writing import commented_toml, starting_recipe, to_toml
+
+__all__ = [
+    "Recipe",
+    "RegionTable",
+    "Section",
+    "commented_toml",
+    "make_recipe",
+    "parse_change",
+    "read_recipe",
+    "refuse_contradictions",
+    "starting_recipe",
+    "to_toml",
+]

@@ -1,0 +1,80 @@
+"""Writing recipes: resolved, commented, or as a start for a stack."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+import xarray as xr
+
+from chemoscape.recipe.models import Absorbance, Input, Recipe, Section, Standards
+from chemoscape.standards.folder import open_library
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The resolved recipe as TOML: every key, so that it can be read and re-run."""
+    return tomlkit.dumps(recipe.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+
+def commented_toml(recipe: Recipe) -> str:
+    """The recipe with a comment on every key: what `chemoscape init` writes."""
+    document = tomlkit.document()
+    document.add(tomlkit.comment("A chemoscape recipe. Run it with: chemoscape run THIS_FILE"))
+    values = recipe.model_dump(mode="json", by_alias=True)
+    for name, field in Recipe.model_fields.items():
+        section = getattr(recipe, name)
+        if not isinstance(section, Section):
+            document.add(
+                name, tomlkit.item(values[name]).comment(field.description or "format of this file")
+            )
+            continue
+        document.add(tomlkit.nl())
+        table = tomlkit.table()
+        for key, inner in type(section).model_fields.items():
+            key = inner.alias or key
+            value = values[name][key]
+            if value is None:
+                table.add(tomlkit.comment(f"{key} =   # {inner.description}"))
+            elif isinstance(value, dict):
+                table.add(tomlkit.nl())
+                table.add(key, _commented_table(getattr(section, key), value))
+            else:
+                table.add(key, tomlkit.item(value).comment(inner.description or ""))
+        document.add(name, table)
+    return tomlkit.dumps(document)
+
+
+def starting_recipe(stack: xr.DataArray, path: Path, target: Path) -> str:
+    """A commented recipe for one stack, its path relative to where the recipe will lie.
+
+    What the file already says is filled in: an optical density needs no I0, and a shipped library
+    is named only where it covers the stack's energies.
+    """
+    energy = stack.energy.values
+    changes: dict[str, Any] = {
+        "input": Input(path=os.path.relpath(path.resolve(), target.resolve().parent)),
+        "absorbance": Absorbance(enabled=stack.attrs["quantity"] != "optical_density"),
+    }
+    shipped = Standards().library
+    notes = [
+        f"{path.name}: {energy.size} energies, {energy[0]:.2f} to {energy[-1]:.2f} eV, "
+        f"{stack.sizes['y']} × {stack.sizes['x']} pixels, {stack.attrs['quantity']}"
+    ]
+    if not open_library(shipped).covers(energy).all():
+        changes["standards"] = Standards(library="")
+        notes.append(
+            "No shipped library covers these energies: name a folder with a library.toml below, in "
+            "[standards]."
+        )
+    recipe = Recipe(**changes)
+    return "".join(f"# {' '.join(note.split())}\n" for note in notes) + commented_toml(recipe)
+
+
+def _commented_table(model: Section, values: dict[str, Any]) -> Any:
+    table = tomlkit.table()
+    for key, field in type(model).model_fields.items():
+        if values[key] is not None:
+            table.add(key, tomlkit.item(values[key]).comment(field.description or ""))
+    return table

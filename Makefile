@@ -15,7 +15,7 @@ demo: $(VENV)/.run  ## the paper's validation with known truth, into chemoscape-
 	$(BIN)/chemoscape demo --output chemoscape-demo --overwrite
 
 test: $(VENV)/.dev  ## all tests, warnings as errors
-	$(BIN)/python -m pytest -n $(JOBS) -W error
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -W error
 
 lint: $(VENV)/.dev  ## style of code and docstrings
 	$(BIN)/ruff check .
@@ -46,12 +46,12 @@ test-lowest:  ## tests with the oldest releases that pyproject.toml admits
 	rm -rf .venv-lowest && $(PYTHON) -m venv .venv-lowest
 	$(PYTHON) benchmarks/lowest.py > .venv-lowest/lowest.txt
 	.venv-lowest/bin/python -m pip install --quiet -c .venv-lowest/lowest.txt -e '.[dev]'
-	.venv-lowest/bin/python -m pytest -n $(JOBS)
+	.venv-lowest/bin/python -m pytest -n $(JOBS) --dist loadgroup
 
 test-latest:  ## tests with the newest releases
 	rm -rf .venv-latest && $(PYTHON) -m venv .venv-latest
 	.venv-latest/bin/python -m pip install --quiet -e '.[dev]'
-	.venv-latest/bin/python -m pytest -n $(JOBS)
+	.venv-latest/bin/python -m pytest -n $(JOBS) --dist loadgroup
 
 clean:  ## remove what can be made again
 	rm -rf .venv .venv-* docs/_build .pytest_cache .mypy_cache .ruff_cache chemoscape-demo

@@ -72,3 +72,10 @@ def demo_output(tmp_path_factory):
 def demo_run(demo_output):
     """An ordinary run of both routes with stress: the demo's clean data set."""
     return demo_output / "clean"
+
+
+def pytest_collection_modifyitems(items):
+    """Tests that look at one whole demo run in one worker, so that it is made once."""
+    for item in items:
+        if "demo_output" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("demo"))

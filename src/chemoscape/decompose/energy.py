@@ -22,14 +22,10 @@ CURVATURE_STEP_EV = 0.02
 
 @dataclass(frozen=True)
 class EnergyShift:
-    """A fitted shift: value and standard deviation in eV, and how much of the misfit it removes.
-
-    `gain` is the relative drop of the residual sum of squares against no shift at all, 0 to 1.
-    """
+    """A fitted shift: value and standard deviation in eV, and whether it ran to its search's end."""
 
     value: float
     sd: float
-    gain: float
     at_limit: bool
 
 
@@ -153,10 +149,8 @@ def fit_energy_shift(
     curvature = (misfit(shift + h) - 2 * lowest + misfit(shift - h)) / h**2
     freedom = data.size - len(data) * n_unknown - 1
     noise = lowest / freedom
-    unshifted = misfit(0.0)
     return EnergyShift(
         value=shift,
         sd=float(np.sqrt(2 * noise / curvature)) if curvature > 0 else float("inf"),
-        gain=float(1 - lowest / unshifted) if unshifted > 0 else 0.0,
         at_limit=abs(shift) > search - 1e-3,
     )

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from sklearn.decomposition import TruncatedSVD
 
 import chemoscape as cs
 from chemoscape import simulate
+from chemoscape.errors import ChemoscapeWarning
 
 
 def best(work, repeat=3):
@@ -35,6 +37,7 @@ def row(what, seconds, ratio=""):
 
 
 def main(side: int) -> None:
+    warnings.simplefilter("ignore", ChemoscapeWarning)
     truth = simulate.core_shell(shape=(side, side), pixel_um=0.03, poisson=True)
     stack = truth.stack
     n_pixels, n_energy = side * side, stack.sizes["energy"]

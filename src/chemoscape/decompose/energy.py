@@ -22,7 +22,7 @@ CURVATURE_STEP_EV = 0.02
 
 @dataclass(frozen=True)
 class EnergyShift:
-    """A fitted shift: value and standard deviation in eV, and whether it ran to its search's end."""
+    """A fitted shift: value and standard deviation in eV; whether the search ran to its end."""
 
     value: float
     sd: float

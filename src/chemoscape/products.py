@@ -82,7 +82,9 @@ def summarise(
         if done.components is None
         else results.RankSummary(
             **{
-                key: done.components.attrs.get(f"rank_{key}")
+                key: done.components.attrs[f"rank_{key}"]
+                if done.components.attrs[f"rank_{key}"] >= 0
+                else None
                 for key in ("ind", "mp", "cv", "cumulative")
             }
         ),

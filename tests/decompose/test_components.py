@@ -74,3 +74,9 @@ def test_no_sample_is_refused(twin_density):
     nothing = twin_density["optical_density"][0] > np.inf
     with pytest.raises(FitError, match="fewer than two pixels"):
         principal_components(twin_density, mask=nothing)
+
+
+def test_marchenko_pastur_is_refused_on_interpolated_stacks(twin_density):
+    pcs = principal_components(twin_density.assign_attrs(noise_correlation=0.3))
+    assert pcs.attrs["rank_mp"] == -1
+    assert pcs.attrs["rank_cv"] == 2

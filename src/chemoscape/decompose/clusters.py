@@ -65,7 +65,7 @@ def cluster(
     """
     density = od["optical_density"] if isinstance(od, xr.Dataset) else od
     stacks.check(density, "optical_density")
-    rank = pcs.attrs.get("rank_mp", pcs.attrs["rank_cv"])
+    rank = pcs.attrs["rank_mp"] if pcs.attrs["rank_mp"] >= 0 else pcs.attrs["rank_cv"]
     found = min(max(int(rank), 2), pcs.sizes["pc"])
     used = found if n_components is None else n_components
     if not 1 <= used <= pcs.sizes["pc"]:

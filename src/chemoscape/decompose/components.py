@@ -38,8 +38,8 @@ def principal_components(
     Rank criteria, on densities scaled to unit noise by its energy mean times its pixel mean (Keenan
     and Kotula 2004), as measured in what the energies do not tell of each other:
 
-    - ``rank_mp``: eigenvalues above the Marchenko-Pastur edge of pure noise (absent for stacks that
-      were interpolated: their pixels are not independent);
+    - ``rank_mp``: eigenvalues above the Marchenko-Pastur edge of pure noise (-1, refused, for
+      stacks that were interpolated: their pixels are not independent);
     - ``rank_ind``: minimum of Malinowski's indicator function;
     - ``rank_cv``: eigenspectra that one half of the pixels finds again in the other;
     - ``rank_cumulative``: 99.9 % of the sum of squares, unscaled: the paper's criterion, shown
@@ -121,7 +121,7 @@ def principal_components(
         attrs={
             "centred": int(centred),
             "rank_ind": malinowski_rank(scaled_value, scaled.shape[1]),
-            **({} if _correlated(od) else {"rank_mp": int((scaled_value > edge).sum())}),
+            "rank_mp": -1 if _correlated(od) else int((scaled_value > edge).sum()),
             "rank_cv": _split_half_rank(scaled, int((scaled_value > 0).sum()), seed),
             "rank_cumulative": int(np.searchsorted(np.cumsum(share), CUMULATIVE_SHARE) + 1),
             "noise_level": level,

@@ -389,7 +389,7 @@ def _warn_of_doubts(maps: xr.Dataset, fitted: EnergyShift | None) -> None:
     offset = float(np.nanmedian(maps["baseline"].values[sample]))
     if abs(offset) > BASELINE_WARNING:
         _warn(
-            f"the fitted baseline is {offset:+.3f} in optical density (median of the sample): "
+            f"the fitted baseline is {offset:+.2f} in optical density (median of the sample): "
             "check I0, its units and the background"
         )
     if maps.attrs["weights"] != "variance":

@@ -82,7 +82,7 @@ def demo(
     Runs both routes on a core-shell particle and on a copy with a calibration error of -0.4 eV and
     noise, and prints truth beside result. The standards are synthetic.
 
-    Example: chemoscape demo --output /tmp/demo
+    Example: chemoscape demo --output my-demo
 
     Parameters
     ----------

@@ -1,6 +1,4 @@
-"""The direct route: spectral weights of every pixel by least squares against standards (Equations 1
-and 2).
-"""
+"""The direct route: weights of every pixel by least squares against standards (Equations 1, 2)."""
 
 from __future__ import annotations
 

@@ -365,3 +365,17 @@ def test_a_reader_that_has_seen_enough(small_stack):
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
     assert done.stderr == ""
     assert done.returncode == 0
+
+
+def test_a_resolution_makes_rivals_closer(here, small_stack, capsys):
+    """With fewer independent energies the same misfit separates matches less."""
+    main(["init", str(small_stack)])
+    quick = ["--set", "drift.enabled=false", "report.enabled=false"]
+    assert main(["run", "wire.toml", "--output", "all", *quick]) == 0
+    assert main(["run", "wire.toml", "--output", "few", *quick, "clusters.resolution_eV=2.0"]) == 0
+    capsys.readouterr()
+    every, few = (
+        np.nanmax(cs.open_results(here / name)["clustered/match/delta_bic"].values, axis=1)
+        for name in ("all", "few")
+    )
+    assert (few < every).all()

@@ -229,6 +229,7 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
                 baseline=_baseline(recipe),
                 energy_shift=_energy_shift(recipe),
                 fit_range=recipe.deconvolution.range,
+                resolution_eV=recipe.clusters.resolution_eV,
             )
     if recipe.standards.select == "matched":
         assert done.match is not None  # noqa: S101 - the recipe has clusters

@@ -160,6 +160,11 @@ class Clusters(Section):
         "auto", description="number of clusters; auto: 1 for one component, else the best of 2 to 8"
     )
     n_components: int | None = Field(None, ge=1, description="scores used; default: the rank found")
+    resolution_eV: Positive | None = Field(
+        None,
+        description="energies closer than this (resolution, core-hole width) are not independent "
+        "when matches are ranked; default: all are",
+    )
     merge: list[Annotated[list[int], Field(min_length=2)]] = Field(
         [], description="clusters to join, such as [[0, 3]]"
     )

@@ -99,4 +99,4 @@ def test_damage_gives_the_right_answer_or_our_error(
         again = open_stack(tmp_path / "damaged.h5")
     except ChemoscapeError:
         return
-    np.testing.assert_array_equal(again, stack)  # the checksum guards the images
+    np.testing.assert_array_equal(again, stack)  # checksums guard images and axes

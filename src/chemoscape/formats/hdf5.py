@@ -104,9 +104,12 @@ def write(stack: xr.DataArray, path: Path) -> None:
     dataset.attrs = {_MARK: _VERSION, "Conventions": "chemoscape"}
     n_energy, n_y, n_x = stack.shape
     rows = int(np.clip(_CHUNK_BYTES // (4 * n_energy * n_x), 1, n_y))
-    encoding = {
-        VARIABLE: {"chunksizes": (n_energy, rows, n_x), "fletcher32": True, "_FillValue": None}
-    }
+    guarded = {"fletcher32": True, "_FillValue": None}
+    encoding = {VARIABLE: {"chunksizes": (n_energy, rows, n_x), **guarded}}
+    # The axes too: one wrong energy would put the frames in another order.
+    for name, axis in dataset.coords.items():
+        if axis.ndim and axis.dtype.kind in "if":
+            encoding[str(name)] = {"chunksizes": axis.shape, **guarded}
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         dataset.to_netcdf(part, engine="h5netcdf", encoding=encoding)

@@ -4,9 +4,10 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 JOBS   ?= auto
+MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types docs check bench format lock test-lowest test-latest clean
+.PHONY: help demo test lint types docs check fuzz bench format lock test-lowest test-latest clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -28,6 +29,9 @@ docs: $(VENV)/.dev  ## the documentation, into docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
 check: lint types test docs  ## everything that must pass
+
+fuzz: $(VENV)/.dev  ## damage files of every format and open them, for MINUTES=5
+	$(BIN)/python tests/formats/fuzzing.py $(MINUTES)
 
 bench: $(VENV)/.dev  ## speed as ratios to this machine's limits and to peers
 	$(BIN)/python benchmarks/run.py

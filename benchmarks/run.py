@@ -5,7 +5,6 @@ Usage: make bench, or python benchmarks/run.py [PIXELS]
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from sklearn.decomposition import TruncatedSVD
 
 import chemoscape as cs
 from chemoscape import simulate
+from chemoscape import stack as stacks
 from chemoscape.errors import ChemoscapeWarning
 
 
@@ -34,6 +34,53 @@ def best(work, repeat=3):
 
 def row(what, seconds, ratio=""):
     print(f"{what:<58}{seconds:10.3f} s   {ratio}")
+
+
+def read_files(folder: Path) -> None:
+    """Reading and opening, beside what a user would write by hand."""
+    images = np.random.default_rng(0).poisson(2000, (200, 400, 400)).astype(np.float32)
+    energy = 510 + 0.1 * np.arange(200)
+    stack = stacks.build(
+        images, energy, 0.04 * np.arange(400), 0.04 * np.arange(400), quantity="counts"
+    )
+    points = ", ".join(f"{0.04 * k:.3f}" for k in range(400))
+    axis = f'{{ Name = "Sample"; Unit = "um"; Points = (400, {points}); }}'
+    energies = ", ".join(f"{e:.2f}" for e in energy)
+    (folder / "s.hdr").write_text(
+        'ScanDefinition = { Type = "NEXAFS Image Scan"; Dwell = 1;\n'
+        f"Regions = (1, {{ PAxis = {axis}; QAxis = {axis}; }});\n"
+        f'StackAxis = {{ Name = "Energy"; Unit = "eV"; Points = (200, {energies}); }};\n'
+        'Channels = (1, { Name = "PMT"; Unit = "Hz"; });};\n'
+    )
+    for k, image in enumerate(images):
+        np.savetxt(folder / f"s_a{k:03d}.xim", image, fmt="%d", delimiter="\t")
+    cs.open_stack(folder)  # compile
+    frames = sorted(folder.glob("*.xim"))
+    seconds = best(lambda: cs.open_stack(folder))
+    peer = best(lambda: [np.loadtxt(frame, dtype=np.float32) for frame in frames], 1)
+    row("read .hdr and .xim, 200 × 400²", seconds, f"{peer / seconds:.1f} × numpy.loadtxt")
+
+    for ending in (".h5", ".nxs", ".zarr", ".ncb", ".tif"):
+        target = folder / f"s{ending}"
+        seconds = best(lambda target=target: cs.save_stack(stack, target), 1)
+        row(f"write {ending}, 200 × 400²", seconds, f"{4e-6 * images.size / seconds:.0f} MB/s")
+        files = [file for file in target.rglob("*") if file.is_file()] or [target]
+        bare = best(lambda files=files: [file.read_bytes() for file in files])
+        seconds = best(lambda target=target: cs.open_stack(target))
+        row(f"read {ending}, 200 × 400²", seconds, f"{seconds / bare:.1f} × reading the bytes")
+
+    large = folder / "large.ncb"  # 40 GB that take no room: a file with a hole
+    shape = (250, 6400, 6400)
+    large.with_suffix(".dat").write_text(
+        f"{shape[2]} {shape[1]} -1.0\n0 64\n0 64\n{shape[0]}\n"
+        + "\n".join(f"{510 + 0.1 * k:.2f}" for k in range(shape[0]))
+    )
+    with large.open("wb") as file:
+        file.truncate(4 * int(np.prod(shape)))
+    seconds = best(lambda: cs.open_stack(large, quantity="counts"))
+    row("open a stack of 41 GB, lazily", seconds)
+    seconds = best(lambda: cs.open_stack(large, quantity="counts")[:, :10].max().compute(), 1)
+    row("and its first ten rows at all 250 energies", seconds)
 
 
 def main(side: int) -> None:
@@ -81,14 +128,8 @@ def main(side: int) -> None:
         f"{peer / seconds:.1f} × scikit-learn's truncated SVD without them",
     )
 
-    data = Path(__file__).parents[2] / "shared" / "data"
-    als = Path(os.environ.get("CHEMOSCAPE_DATA", data)) / "als_fe2p" / "71214078"
-    if als.is_dir():
-        cs.open_stack(als)  # compile
-        frames = sorted(als.glob("*.xim"))
-        seconds = best(lambda: cs.open_stack(als))
-        peer = best(lambda: [np.loadtxt(frame) for frame in frames], 1)
-        row("read .hdr and .xim, 123 × 125²", seconds, f"{peer / seconds:.1f} × numpy.loadtxt")
+    with tempfile.TemporaryDirectory() as folder:
+        read_files(Path(folder))
 
     comp = cs.composition(cs.deconvolve(od, library, energy_shift=0.0), library)
     material = cs.Material(43.0, 0.3, 0.02, status="illustrative")

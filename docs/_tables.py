@@ -165,12 +165,13 @@ def format_table() -> str:
         [
             one.title,
             ", ".join(f"`{extension}`" for extension in one.extensions),
-            "yes" if one.write is not None else "no",
-            ", ".join(f"`{option}`" for option in one.options) or "none",
+            one.about,
+            "stacks, spectra" if one.spectra is not None else "stacks",
+            ", ".join(f"`{extension}`" for extension in one.write_extensions) or "no",
         ]
         for one in formats()
     ]
-    return table(["format", "files", "written too", "options"], rows) + "\n"
+    return table(["format", "files", "from", "read", "written as"], rows) + "\n"
 
 
 def heading(text: str) -> str:

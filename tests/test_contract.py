@@ -87,8 +87,8 @@ NODES = {
 #: Rooms in the order of the design: each imports only from rooms before it.
 ROOMS = [
     "errors",
-    "stack",
     "blocks",
+    "stack",
     "results",
     "formats",
     "standards",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pickle
 
+import dask.array as da
 import numpy as np
 import pytest
+import xarray as xr
 
-from chemoscape import errors
+from chemoscape import blocks, errors
 from chemoscape import stack as stacks
 from chemoscape.errors import RegionError, StackError
-from chemoscape.stack import Region
+from chemoscape.stack import Region, build, check
 
 
 def small(quantity="counts", scale=1000.0):
@@ -175,3 +177,38 @@ def test_bounds_may_come_in_any_order():
 def test_a_region_of_something_else():
     with pytest.raises(RegionError, match="coordinates x and y"):
         Region(x=(0, 1), y=(0, 1)).mask(np.ones((2, 2)))
+
+
+# --- lazy stacks ---
+
+
+def lazy_stack(values: np.ndarray) -> xr.DataArray:
+    n_energy, n_y, n_x = values.shape
+    data = da.from_array(values, chunks=(1, 2, n_x))  # frame by frame, as files are
+    return build(
+        data, 520.0 - np.arange(n_energy), np.arange(n_y)[::-1], range(n_x), quantity="counts"
+    )
+
+
+def test_a_lazy_stack_is_built_like_another():
+    values = np.random.default_rng(0).poisson(300, (4, 7, 3)).astype(np.float32)
+    stack = lazy_stack(values)
+    assert blocks.is_lazy(stack)
+    assert stack.data.chunks[0] == (4,)  # all energies × bands of rows
+    np.testing.assert_array_equal(stack, values[::-1, ::-1])
+    here = build(values, 520.0 - np.arange(4), np.arange(7)[::-1], range(3), quantity="counts")
+    xr.testing.assert_identical(stack.compute(), here)
+
+
+def test_the_door_loads_what_fits(monkeypatch):
+    stack = lazy_stack(np.full((2, 3, 4), 500.0, dtype=np.float32))
+    assert blocks.is_lazy(check(stack, lazy=True))
+    assert not blocks.is_lazy(check(stack))
+    monkeypatch.setattr(blocks, "memory_limit", lambda: 50)
+    with pytest.raises(StackError, match=r"needs the whole stack in memory, 0\.0 GB.*stack\.isel"):
+        check(stack)
+
+
+def test_a_region_of_a_lazy_stack():
+    stack = lazy_stack(np.full((2, 3, 4), 500.0, dtype=np.float32))
+    assert int(Region(x=(0, 1), y=(0, 1)).mask(stack).sum()) == 4

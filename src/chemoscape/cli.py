@@ -11,8 +11,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -102,33 +103,104 @@ def demo(
     return 0
 
 
-@app.command
-def inspect(path: Path, /, *, json: bool = False) -> int:
-    """Say what a file holds: format, axes, energies, channels, regions.
+@dataclass(frozen=True)
+class Reading:
+    """How to read a stack, where its file leaves it open."""
 
-    Example: chemoscape inspect 71214078.hdr
+    channel: str | None = None
+    "Detector channel, by name or number (inspect lists them)."
+    region: str | None = None
+    "Scan region, by name or number."
+    angle: str | None = None
+    "Sample angle, by name or number."
+    axes: str | None = None
+    "Order of the array's dimensions, such as yxe, where the file does not say."
+    energy: Path | None = None
+    "Text file with one photon energy (eV) per image, for files without."
+    pixel_um: float | None = None
+    "Pixel size in µm, for files without."
+    quantity: Literal["counts", "transmission", "optical_density"] | None = None
+    "What the numbers are, instead of what the file says."
+
+    def options(self) -> dict[str, Any]:
+        """Keywords of `chemoscape.formats.open_stack`."""
+        return {key: value for key, value in vars(self).items() if value is not None}
+
+
+How = Annotated[Reading, Parameter(name="*")]
+_AS_FILE_SAYS = Reading()
+
+
+@app.command
+def inspect(
+    path: Path, /, *, how: How = _AS_FILE_SAYS, watch: bool = False, json: bool = False
+) -> int:
+    """Say what a file is, what was understood of it, and what looks wrong.
+
+    Examples:
+    chemoscape inspect 71214078.hdr
+    chemoscape inspect wire.nxs --channel counter1 --json
 
     Parameters
     ----------
     path
-        Any stack file, or the folder that holds it.
+        Any file of a stack or of spectra, or the folder that holds it.
+    watch
+        Of a scan in progress: say so again whenever its files change, until it is complete.
     json
         Print as JSON.
     """
-    from chemoscape.formats import describe
+    from chemoscape import formats
 
     with _warnings_in_a_line():
-        facts = describe(path)
-    width = max(map(len, facts))
-    lines = [
-        f"{name:<{width}}  {value}" for name, value in facts.items() if value not in (None, "")
-    ]
-    _answer(facts, "\n".join(lines), json)
+        facts = formats.describe(path, **how.options())
+        _answer(facts, formats.described(facts), json)
+        if watch:
+            for stack in formats.watch(path, lazy=True, **how.options()):
+                seen = int(stack.notnull().any(("y", "x")).sum())
+                print(f"{seen} of {stack.sizes['energy']} images", flush=True)
     return 0
 
 
 @app.command
-def init(stack: Path, /, *, output: Path | None = None, overwrite: bool = False) -> int:
+def convert(
+    source: Path, target: Path, /, *, how: How = _AS_FILE_SAYS, overwrite: bool = False
+) -> int:
+    """Write a stack or spectra in another format, chosen by the ending of the new file's name.
+
+    Stacks: .ncb (aXis2000, MANTiS), .nxs (NXstxm), .tif (with energies beside it), .zarr, .h5 (our
+    own). Spectra: .txt (aXis2000), .csv. Stacks larger than memory are copied band by band.
+
+    Examples:
+    chemoscape convert 71214078.hdr 71214078.ncb
+    chemoscape convert wires.tif wires.nxs --energy energies.txt --pixel-um 0.04
+
+    Parameters
+    ----------
+    source
+        The file to read.
+    target
+        The file to write.
+    overwrite
+        Replace an earlier file of that name.
+    """
+    from chemoscape.formats.conversion import convert as convert_file
+
+    with _warnings_in_a_line(), _progress(source.name) as progress:
+        said = convert_file(source, target, overwrite=overwrite, progress=progress, **how.options())
+    print(said, file=sys.stderr)
+    return 0
+
+
+@app.command
+def init(
+    stack: Path,
+    /,
+    *,
+    how: How = _AS_FILE_SAYS,
+    output: Path | None = None,
+    overwrite: bool = False,
+) -> int:
     """Write a commented recipe for a stack.
 
     Example: chemoscape init 71214078.hdr
@@ -150,7 +222,8 @@ def init(stack: Path, /, *, output: Path | None = None, overwrite: bool = False)
     if target.suffix.lower() != ".toml":  # a slip must not replace a measurement
         raise RecipeError("a recipe's name ends in .toml", str(target), "give --output such a name")
     with _warnings_in_a_line():
-        text = starting_recipe(open_stack(stack), stack, target)
+        options = how.options()
+        text = starting_recipe(open_stack(stack, **options), stack, target, options)
     write_text(target, text, overwrite=overwrite)
     print(f"wrote {target}; run it with: chemoscape run {target}", file=sys.stderr)
     return 0

@@ -17,6 +17,7 @@ import shapely
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from chemoscape import blocks
 from chemoscape.errors import RegionError, StackError
 
 Quantity = Literal["counts", "transmission", "optical_density"]
@@ -41,8 +42,9 @@ def build(
 
     Parameters
     ----------
-    data : array_like, shape (n_energy, n_y, n_x)
-        Raw values; stored as float32, NaN where nothing was measured.
+    data : array_like or dask Array, shape (n_energy, n_y, n_x)
+        Raw values; stored as float32, NaN where nothing was measured. Of a Dask array the Stack is
+        lazy.
     energy : array_like, shape (n_energy,)
         True photon energies in eV; sorted here together with the frames.
     y, x : array_like
@@ -75,7 +77,7 @@ def build(
             f"there is no quantity {quantity!r}", remedy=f"use {', '.join(get_args(Quantity))}"
         )
     try:
-        values = np.asarray(data, dtype=np.float32)
+        values = _as_float32(data)
         axes = {
             name: np.asarray(axis, dtype=np.float64).reshape(-1)
             for name, axis in (("energy", energy), ("y", y), ("x", x))
@@ -117,7 +119,9 @@ def build(
     flips = {name: _ascending(name, axes[name]) for name in ("y", "x")}
     if not np.array_equal(order, np.arange(order.size)):
         values = values[order]
-    values = np.ascontiguousarray(values[:, flips["y"], flips["x"]])
+    values = values[:, flips["y"], flips["x"]]
+    if not blocks.is_lazy(values):
+        values = np.ascontiguousarray(values)
 
     coords: dict[str, Any] = {
         "energy": ("energy", axes["energy"][order], {"units": "eV", "long_name": "photon energy"}),
@@ -141,6 +145,17 @@ def build(
     )
 
 
+def _as_float32(data: Any) -> Any:
+    """Numbers as float32; a Dask array stays one, in chunks of all energies × bands of rows."""
+    data = getattr(data, "data", data) if isinstance(data, xr.DataArray) else data
+    if not blocks.is_lazy(data):
+        return np.asarray(data, dtype=np.float32)
+    if data.ndim == len(DIMS) and (data.numblocks[0] > 1 or data.numblocks[2] > 1):
+        rows = blocks.rows_per_band(data.shape, max(data.chunks[1]))
+        data = data.rechunk({0: -1, 1: rows, 2: -1})
+    return data.astype(np.float32)
+
+
 def _ascending(name: str, axis: np.ndarray) -> slice:
     """Slice that puts a strictly monotonic axis in ascending order."""
     step = np.diff(axis)
@@ -153,14 +168,24 @@ def _ascending(name: str, axis: np.ndarray) -> slice:
     )
 
 
-def check(stack: xr.DataArray, *quantities: Quantity) -> xr.DataArray:
-    """Return `stack` unchanged if it is a Stack of one of `quantities` (of any, when none is
-    named).
+def check(stack: xr.DataArray, *quantities: Quantity, lazy: bool = False) -> xr.DataArray:
+    """Return `stack` if it is a Stack of one of `quantities` (of any, when none is named).
+
+    Parameters
+    ----------
+    stack : DataArray (energy, y, x)
+        What a public function was given.
+    *quantities : str
+        What it can take.
+    lazy : bool
+        Whether it works on lazy stacks band by band; otherwise a lazy stack that fits into memory
+        is loaded here.
 
     Raises
     ------
     StackError
-        Wrong dims or quantity, axes not ascending, or "counts" that look like optical densities.
+        Wrong dims or quantity, axes not ascending, "counts" that look like optical densities, or a
+        lazy stack that is too large for a step that needs all of it.
     """
     allowed = quantities or get_args(Quantity)
     if not isinstance(stack, xr.DataArray) or stack.dims != DIMS:
@@ -181,11 +206,27 @@ def check(stack: xr.DataArray, *quantities: Quantity) -> xr.DataArray:
                 f"the {name} axis is not ascending",
                 remedy="make the stack with chemoscape.stack.build",
             )
+    if blocks.is_lazy(stack):
+        if lazy:
+            return stack  # its values are looked at when they are read
+        stack = _in_memory(stack)
     if quantity == "counts":
         _refuse_optical_density(stack)
     else:
         _refuse_counts(stack)
     return stack
+
+
+def _in_memory(stack: xr.DataArray) -> xr.DataArray:
+    """A lazy stack, loaded if it fits."""
+    if stack.nbytes > blocks.memory_limit():
+        raise StackError(
+            f"this step needs the whole stack in memory, {stack.nbytes / 1e9:.1f} GB, and a "
+            f"quarter of the memory is {blocks.memory_limit() / 1e9:.1f} GB",
+            where=str(stack.attrs.get("source", "")),
+            remedy="take a part of it first: stack.isel(y=slice(0, 500), x=slice(0, 500))",
+        )
+    return stack.compute(num_workers=blocks.n_workers())
 
 
 def _refuse_optical_density(stack: xr.DataArray) -> None:

@@ -24,7 +24,7 @@ from chemoscape.decompose.clusters import cluster, merge_clusters
 from chemoscape.decompose.components import principal_components
 from chemoscape.decompose.direct import deconvolve
 from chemoscape.decompose.matching import library_from_clusters, match
-from chemoscape.errors import ChemoscapeWarning, FitError, RecipeError
+from chemoscape.errors import ChemoscapeWarning, FitError, RecipeError, StackError
 from chemoscape.formats import open_stack
 from chemoscape.mechanics.fields import StressField, stress
 from chemoscape.mechanics.material import Material
@@ -255,15 +255,10 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
 
 def read(recipe: Recipe) -> xr.DataArray:
     """Open the stack, leave out frames and blank regions as the recipe says."""
-    options: dict[str, Any] = {}
-    if recipe.input.channel:
-        options["channel"] = recipe.input.channel
-    if recipe.input.region:
-        options["region"] = recipe.input.region
-    stack = open_stack(recipe.input.path, **options)
-    if recipe.input.quantity:
-        stack = stack.assign_attrs(quantity=recipe.input.quantity)
-    keep = np.ones(stack.sizes["energy"], dtype=bool)
+    said = recipe.input.model_dump(exclude={"path", "energies", "drop_energies", "exclude"})
+    options = {key: value for key, value in said.items() if value not in ("", None)}
+    stack = open_stack(recipe.input.path, energy=recipe.input.energies or None, **options)
+    keep = measured(stack)
     for unwanted in recipe.input.drop_energies:
         apart = np.abs(stack.energy.values - unwanted)
         if apart.min() > 0.01:
@@ -281,6 +276,20 @@ def read(recipe: Recipe) -> xr.DataArray:
     if recipe.input.exclude and not stack.notnull().any():
         raise RecipeError("[input] exclude leaves no pixel", remedy="exclude smaller regions")
     return stacks.check(stack)
+
+
+def measured(stack: xr.DataArray) -> np.ndarray:
+    """Which frames hold any value; those of a scan in progress that do not are left out, and the
+    user was told when the stack was opened.
+    """
+    seen = stack.notnull().any(("y", "x")).values
+    if not seen.any():
+        raise StackError(
+            "the stack holds no value at all",
+            where=str(stack.attrs.get("source", "")),
+            remedy="look at the file with chemoscape inspect",
+        )
+    return seen
 
 
 def register(stack: xr.DataArray, recipe: Recipe) -> tuple[Drift, xr.DataArray, bool]:

@@ -46,7 +46,7 @@ def test_save_names_the_endings(tmp_path: Path) -> None:
 def test_options_are_checked(tmp_path: Path) -> None:
     stack = build(np.full((2, 3, 4), 50.0), [1, 2], range(3), range(4), quantity="counts")
     save_stack(stack, tmp_path / "a.h5")
-    with pytest.raises(FileFormatError, match="chemoscape stack has no option 'channel'"):
+    with pytest.raises(FileFormatError, match="there are no channels to choose from"):
         describe(tmp_path / "a.h5", channel="a")
 
 

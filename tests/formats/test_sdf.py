@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chemoscape import blocks
 from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, FileFormatError
-from chemoscape.formats import describe, open_stack
+from chemoscape.formats import describe, open_source, open_stack, watch
 
 ENERGIES = [510.0, 511.5, 512.25]
 
@@ -96,12 +99,18 @@ def test_energy_of_the_image_wins_over_the_axis(data_folder: Path) -> None:
 
 
 def test_missing_frames_are_named(data_folder: Path) -> None:
-    with pytest.warns(ChemoscapeWarning, match=r"32 of 34 images are missing, at 850\.00, 851\.00"):
+    with pytest.warns(ChemoscapeWarning) as warned:
         stack = open_stack(data_folder / "readers" / "ptycho-data-cosmic__stxm-scan.hdr")
-    np.testing.assert_allclose(stack.energy, [853.0, 857.75])
-    assert stack.shape == (2, 120, 120)
+    missing, to_come = (str(one.message) for one in warned)
+    assert "18 of 34 images are missing, at 850.00, 851.00" in missing
+    assert "the last 14 of 34 images, at 858.00, " in to_come
+    np.testing.assert_allclose(stack.energy[:3], [853.0, 857.75, 858.0])
+    assert stack.shape == (16, 120, 120)
+    assert stack[:2].notnull().all()
+    assert stack[2:].isnull().all()
     assert "ring_current" not in stack.coords  # noted as 0.00, that is, not at all
     np.testing.assert_allclose(stack.dwell, 4.0)
+    assert stack.attrs["polarisation"] == 0  # the undulator's; the header's own -99.99 is none
 
 
 def test_header_without_images(data_folder: Path) -> None:
@@ -119,11 +128,14 @@ def test_describe(data_folder: Path) -> None:
     assert facts["format"] == "sdf"
     assert facts["shape"] == [123, 125, 125]
     assert facts["energy_range_eV"] == [700.0, 730.353]
-    assert facts["channels"] == ["a: counter1 (counts)"]
-    assert facts["ring_current_mA"] == [306.38, 333.08]
-    assert facts["missing_energies_eV"] == []
+    assert facts["channels"] == ["counter1"]
+    assert facts["unit"] == "counts"
+    assert facts["ring_current"] == [306.38, 333.08]
+    assert facts["looks_wrong"] == []
     missing = describe(data_folder / "readers" / "ptycho-data-cosmic__stxm-scan.hdr")
-    assert len(missing["missing_energies_eV"]) == 32
+    assert missing["shape"] == [16, 120, 120]
+    assert not missing["complete"]
+    assert len(missing["looks_wrong"]) == 3  # in the middle, at the end, and the share of NaN
 
 
 # --- written here ---
@@ -149,14 +161,16 @@ def test_regions_and_channels(tmp_path: Path) -> None:
     for letter, region in (("a", 0), ("b", 1)):
         stack = open_stack(tmp_path, channel=letter, region=region)
         np.testing.assert_array_equal(stack[2], frame(2, letter, region))
-    np.testing.assert_array_equal(open_stack(tmp_path), open_stack(tmp_path, channel="counter0"))
-    assert open_stack(tmp_path / "s_b0001.xim").attrs["channel"] == "counter1"
-    with pytest.raises(FileFormatError, match=r"no channel 'c'; choose one of a \(counter0\), b"):
+    with pytest.warns(ChemoscapeWarning) as warned:
+        stack = open_stack(tmp_path)
+    assert "holds 2 channels (counter0, counter1); 'counter0' was opened" in str(warned[0].message)
+    assert "2 regions (0 (3 × 4 pixels), 1 (3 × 4 pixels)); '0" in str(warned[1].message)
+    np.testing.assert_array_equal(stack, open_stack(tmp_path, channel="counter0", region="0"))
+    assert open_stack(tmp_path / "s_b0001.xim", region=1).attrs["channel"] == "counter1"
+    with pytest.raises(FileFormatError, match=r"no channel 'c'; choose one of counter0, counter1"):
         open_stack(tmp_path, channel="c")
-    with pytest.raises(FileFormatError, match="no region 2; choose one of 0, 1"):
+    with pytest.raises(FileFormatError, match=r"no region 2; choose one of 0 \(3 × 4"):
         open_stack(tmp_path, region=2)
-    with pytest.raises(FileFormatError, match=r"has no option 'chanel'.*channel, region"):
-        open_stack(tmp_path, chanel="a")
 
 
 @pytest.mark.parametrize("key", ["Image{k:03d}_0", "Image{one}", "Image{one:03d}"])
@@ -201,8 +215,8 @@ def test_of_images_at_one_energy_the_first_is_kept(tmp_path: Path) -> None:
     np.testing.assert_array_equal(stack[0], frame(0))
     np.testing.assert_array_equal(stack[1], frame(2))
     facts = describe(path)
-    assert facts["repeated_energies_eV"] == [510.0]
-    assert facts["shape"] == [2, 3, 4]
+    assert facts["shape"] == [3, 3, 4]
+    assert "1 images repeat an energy, at 510.00 eV" in facts["looks_wrong"][0]
 
 
 def test_missing_and_empty_images_are_dropped_with_a_warning(tmp_path: Path) -> None:
@@ -214,6 +228,57 @@ def test_missing_and_empty_images_are_dropped_with_a_warning(tmp_path: Path) -> 
     (tmp_path / "s_a001.xim").touch()
     with pytest.warns(ChemoscapeWarning, match=r"511\.50"):
         open_stack(path)
+
+
+def test_a_scan_in_progress(tmp_path: Path) -> None:
+    """The images to come are NaN, and so are the rows that the last one does not have yet."""
+    path = small_stack(tmp_path)
+    (tmp_path / "s_a002.xim").unlink()
+    rows = (tmp_path / "s_a001.xim").read_bytes().splitlines(keepends=True)
+    (tmp_path / "s_a001.xim").write_bytes(rows[0] + rows[1] + rows[2][:7])
+    with pytest.warns(
+        ChemoscapeWarning, match=r"the last 1 of 3 images, at 512\.25 eV, are not th"
+    ):
+        stack = open_stack(path)
+    np.testing.assert_array_equal(stack[0], frame(0))
+    np.testing.assert_array_equal(stack[1, :2], frame(1)[:2])
+    assert stack[1, 2].isnull().all()
+    assert stack[2].isnull().all()
+    np.testing.assert_allclose(stack.energy, ENERGIES)
+    assert not describe(path)["complete"]
+
+
+def test_watching_a_scan(tmp_path: Path) -> None:
+    path = small_stack(tmp_path)
+    images = [tmp_path / f"s_a{k:03d}.xim" for k in range(3)]
+    to_come = [image.read_bytes() for image in images]
+    for image in images[1:]:
+        image.unlink()
+    seen = []
+    for k, stack in enumerate(watch(path, every=0.001), start=1):
+        seen.append(int(stack.notnull().all(("y", "x")).sum()))
+        if k < 3:
+            images[k].write_bytes(to_come[k])
+    assert seen == [1, 2, 3]
+
+
+@pytest.mark.parametrize("rows", [slice(0, 1), slice(1, 3), slice(2, 3), slice(0, 3)])
+@pytest.mark.parametrize("end", ["\n", "\t\r\n", "\r\n\r\n"])
+def test_bands_of_rows(tmp_path: Path, rows: slice, end: str) -> None:
+    path = small_stack(tmp_path, end)
+    source, _ = open_source(path)
+    band = pickle.loads(pickle.dumps(source.read))(slice(1, 3), rows)
+    np.testing.assert_array_equal(band, np.stack([frame(1), frame(2)])[:, rows])
+
+
+def test_lazy_is_the_same(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = data_folder / "als_fe2p" / "71214078"
+    monkeypatch.setattr(blocks, "BAND_BYTES", 123 * 125 * 4 * 20)
+    lazy, whole = open_stack(folder, lazy=True), open_stack(folder, lazy=False)
+    assert blocks.is_lazy(lazy)
+    assert lazy.data.chunks == ((123,), (20,) * 6 + (5,), (125,))
+    xr.testing.assert_identical(lazy.isel(y=slice(33, 50)).compute(), whole.isel(y=slice(33, 50)))
+    xr.testing.assert_identical(lazy.compute(), whole)
 
 
 @pytest.mark.parametrize(
@@ -278,6 +343,57 @@ def test_other_scans_are_refused(tmp_path: Path, kind: str) -> None:
         open_stack(path)
 
 
+def test_a_scan_in_progress(tmp_path: Path) -> None:
+    """The images to come are NaN, and so are the rows that the last one does not have yet."""
+    path = small_stack(tmp_path)
+    (tmp_path / "s_a002.xim").unlink()
+    rows = (tmp_path / "s_a001.xim").read_bytes().splitlines(keepends=True)
+    (tmp_path / "s_a001.xim").write_bytes(rows[0] + rows[1] + rows[2][:7])
+    with pytest.warns(
+        ChemoscapeWarning, match=r"the last 1 of 3 images, at 512\.25 eV, are not th"
+    ):
+        stack = open_stack(path)
+    np.testing.assert_array_equal(stack[0], frame(0))
+    np.testing.assert_array_equal(stack[1, :2], frame(1)[:2])
+    assert stack[1, 2].isnull().all()
+    assert stack[2].isnull().all()
+    np.testing.assert_allclose(stack.energy, ENERGIES)
+    assert not describe(path)["complete"]
+
+
+def test_watching_a_scan(tmp_path: Path) -> None:
+    path = small_stack(tmp_path)
+    images = [tmp_path / f"s_a{k:03d}.xim" for k in range(3)]
+    to_come = [image.read_bytes() for image in images]
+    for image in images[1:]:
+        image.unlink()
+    seen = []
+    for k, stack in enumerate(watch(path, every=0.001), start=1):
+        seen.append(int(stack.notnull().all(("y", "x")).sum()))
+        if k < 3:
+            images[k].write_bytes(to_come[k])
+    assert seen == [1, 2, 3]
+
+
+@pytest.mark.parametrize("rows", [slice(0, 1), slice(1, 3), slice(2, 3), slice(0, 3)])
+@pytest.mark.parametrize("end", ["\n", "\t\r\n", "\r\n\r\n"])
+def test_bands_of_rows(tmp_path: Path, rows: slice, end: str) -> None:
+    path = small_stack(tmp_path, end)
+    source, _ = open_source(path)
+    band = pickle.loads(pickle.dumps(source.read))(slice(1, 3), rows)
+    np.testing.assert_array_equal(band, np.stack([frame(1), frame(2)])[:, rows])
+
+
+def test_lazy_is_the_same(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = data_folder / "als_fe2p" / "71214078"
+    monkeypatch.setattr(blocks, "BAND_BYTES", 123 * 125 * 4 * 20)
+    lazy, whole = open_stack(folder, lazy=True), open_stack(folder, lazy=False)
+    assert blocks.is_lazy(lazy)
+    assert lazy.data.chunks == ((123,), (20,) * 6 + (5,), (125,))
+    xr.testing.assert_identical(lazy.isel(y=slice(33, 50)).compute(), whole.isel(y=slice(33, 50)))
+    xr.testing.assert_identical(lazy.compute(), whole)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -319,7 +435,9 @@ def test_damage_gives_the_right_answer_or_our_error(tmp_path: Path, data: st.Dat
             stack = open_stack(path)
         except ChemoscapeError:
             return
-    assert np.isfinite(stack).all()
+    seen = np.isfinite(stack).all(("y", "x"))
+    assert (seen | np.isnan(stack).all(("y", "x"))).all()  # whole frames only, those to come
+    stack = stack[seen.values]
     if truncated:  # a changed digit cannot be seen, a missing one can
         for energy, image in zip(stack.energy.values, stack.values, strict=True):
             k = int(np.abs(np.array(ENERGIES) - energy).argmin())

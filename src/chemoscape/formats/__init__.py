@@ -1,23 +1,39 @@
-"""Stack formats: one module each, found by content and never by name.
+"""Files: one module for each format, found by content and never by name.
 
-`open_stack` asks every format whether it knows the file; the first that does reads it. A new format
-is a module with a `FORMAT` record, named in `_MODULES`.
+`open_stack` asks every format whether it knows the file; the first that does describes it, and what
+it described is read, sorted and put upright here, for all formats alike. A new format is a module
+with a `FORMAT` record, named in `_MODULES`.
 """
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from chemoscape import stack as stacks
-from chemoscape.errors import FileFormatError
+from chemoscape.errors import ChemoscapeWarning, FileFormatError
 from chemoscape.formats import _guard
 from chemoscape.formats._record import Format
+from chemoscape.formats._source import Source, Wanted
 
-__all__ = ["Format", "describe", "formats", "open_stack", "save_stack"]
+__all__ = [
+    "Format",
+    "describe",
+    "described",
+    "find_format",
+    "formats",
+    "open_source",
+    "open_spectra",
+    "open_stack",
+    "save_spectra",
+    "save_stack",
+    "watch",
+]
 
 _MODULES = ("sdf", "hdf5")
 
@@ -27,37 +43,116 @@ def formats() -> tuple[Format, ...]:
     return tuple(import_module(f"{__name__}.{name}").FORMAT for name in _MODULES)
 
 
-def open_stack(path: str | Path, **options: Any) -> xr.DataArray:
+def find_format(path: str | Path) -> tuple[Format, Path]:
+    """The format of a file or folder, judged by its content, and its resolved path.
+
+    Raises
+    ------
+    FileFormatError
+        Nothing is there, or no known format fits.
+    """
+    found = _guard.existing(path)
+    for known in formats():
+        if known.sniff(found):
+            return known, found
+    titles = "; ".join(f"{known.title} ({', '.join(known.extensions)})" for known in formats())
+    raise FileFormatError("is no stack in a format known here", str(path), f"known are {titles}")
+
+
+def open_stack(
+    path: str | Path,
+    *,
+    channel: str | int | None = None,
+    region: str | int | None = None,
+    angle: str | int | None = None,
+    axes: str | None = None,
+    energy: ArrayLike | str | Path | None = None,
+    pixel_um: float | None = None,
+    quantity: stacks.Quantity | None = None,
+    lazy: bool | None = None,
+) -> xr.DataArray:
     """Open a stack of images, whatever its format.
 
     Parameters
     ----------
     path : str or Path
         A file of the stack, or the folder that holds it.
-    **options
-        What the format offers; for SDF (``.hdr``, ``.xim``) ``channel`` and ``region``.
+    channel, region, angle : str or int, optional
+        Which detector channel, scan region or sample angle of several, by name or by number from 0;
+        `describe` lists them. Without a word the first is taken, and a warning says so.
+    axes : str, optional
+        Order of the dimensions, such as ``"yxe"``, where the file leaves it open.
+    energy : array_like or path, optional
+        Photon energies (eV) of the frames, or a text file with one per line, for files without
+        them; used instead of the file's own when given.
+    pixel_um : float, optional
+        Pixel size in µm, for files without one; used instead of the file's own when given.
+    quantity : {"counts", "transmission", "optical_density"}, optional
+        What the numbers are, instead of what the file says.
+    lazy : bool, optional
+        Read bands of rows when they are needed (Dask) instead of everything now. By default stacks
+        that need more than a quarter of the memory are lazy.
 
     Returns
     -------
     DataArray (energy, y, x)
-        The Stack, as described in `chemoscape.stack`.
+        The Stack, as described in `chemoscape.stack`. Frames that were never measured, as at the
+        end of a scan in progress, are NaN, and a warning says so.
 
     Raises
     ------
     FileFormatError
-        Nothing is there, no known format fits, an option is unknown, or the file is damaged.
+        Nothing is there, no known format fits, the file is damaged, or something must be chosen.
     """
-    known, found = _recognise(path, options)
-    return known.read(found, **options)
+    source, known = open_source(
+        path,
+        channel=channel,
+        region=region,
+        angle=angle,
+        axes=axes,
+        energy=energy,
+        pixel_um=pixel_um,
+        quantity=quantity,
+    )
+    from chemoscape.formats import _opening
+
+    for note in _opening.sayings(source):
+        warnings.warn(f"{source.where}: {note}", ChemoscapeWarning, stacklevel=2)
+    return _opening.stack_of(source, known, lazy=lazy)
 
 
-def describe(path: str | Path, **options: Any) -> dict[str, Any]:
-    """Facts about a stack, without reading its images.
+def open_source(
+    path: str | Path,
+    *,
+    channel: str | int | None = None,
+    region: str | int | None = None,
+    angle: str | int | None = None,
+    axes: str | None = None,
+    energy: ArrayLike | str | Path | None = None,
+    pixel_um: float | None = None,
+    quantity: str | None = None,
+) -> tuple[Source, Format]:
+    """What a file holds, completed by what the user says of it; no image is read.
+
+    Parameters and errors are those of `open_stack`.
+    """
+    from chemoscape.formats import _opening
+
+    known, found = find_format(path)
+    wanted = Wanted(channel, region, angle, axes, _opening.energies(energy))
+    source = known.open(found, wanted)
+    return _opening.completed(source, wanted, pixel_um, quantity), known
+
+
+def describe(path: str | Path, *, look: bool = True, **options: Any) -> dict[str, Any]:
+    """Facts about a stack or a file of spectra, and what looks wrong.
 
     Parameters
     ----------
     path, **options
         As in `open_stack`.
+    look : bool
+        Read some of the images (all of a small stack), to count what is missing or saturated.
 
     Returns
     -------
@@ -65,19 +160,33 @@ def describe(path: str | Path, **options: Any) -> dict[str, Any]:
         Format, shape, axes, channels, what is missing and more: text, numbers, lists and None,
         ready for JSON.
     """
-    known, found = _recognise(path, options)
-    return {"format": known.name, "format_title": known.title, **known.describe(found, **options)}
+    from chemoscape.formats import _inspection
+
+    return _inspection.facts(path, look=look, **options)
 
 
-def save_stack(stack: xr.DataArray, path: str | Path) -> None:
-    """Write a stack; the ending of the file name chooses the format.
+def described(facts: dict[str, Any]) -> str:
+    """What `describe` returned, in a few lines for a person."""
+    from chemoscape.formats import _inspection
+
+    return "\n".join(_inspection.lines(facts))
+
+
+def save_stack(stack: xr.DataArray, path: str | Path) -> str:
+    """Write a stack, band by band if it is lazy; the ending of the file name chooses the format.
 
     Parameters
     ----------
     stack : DataArray (energy, y, x)
         A Stack.
     path : str or Path
-        File to write, replaced when it exists.
+        File to write, replaced by a complete new one when it exists.
+
+    Returns
+    -------
+    str
+        What the format could not keep, such as a rounding; "" when nothing was lost. Also warned
+        of.
 
     Raises
     ------
@@ -86,37 +195,91 @@ def save_stack(stack: xr.DataArray, path: str | Path) -> None:
     FileFormatError
         No format writes files with this ending, or the file cannot be written.
     """
-    stacks.check(stack)
+    from chemoscape.formats import _saving
+
+    stacks.check(stack, lazy=True)
     target = Path(path).expanduser()
-    writers = {
-        extension: known.write
-        for known in formats()
-        if known.write is not None
-        for extension in known.extensions
-    }
-    write = writers.get(target.suffix.lower())
-    if write is None:
+    writers = {ending: one for one in formats() for ending in one.write_extensions}
+    known = writers.get(target.suffix.lower())
+    if known is None or known.write is None:
         raise FileFormatError(
             f"no format writes files that end in {target.suffix or 'nothing'!r}",
             str(path),
             f"use one of {', '.join(sorted(writers))}",
         )
-    write(stack, target)
+    loss = _saving.save(known.write, stack, target)
+    if loss:
+        warnings.warn(f"{target}: {loss}", ChemoscapeWarning, stacklevel=2)
+    return loss
 
 
-def _recognise(path: str | Path, options: dict[str, Any]) -> tuple[Format, Path]:
-    """The format of an existing path, which takes all of `options`."""
-    found = _guard.existing(path)
-    for known in formats():
-        if known.sniff(found):
-            for option in options:
-                if option not in known.options:
-                    offered = ", ".join(known.options) or "none"
-                    raise FileFormatError(
-                        f"{known.title} has no option {option!r}",
-                        str(path),
-                        f"leave it out (options: {offered})",
-                    )
-            return known, found
-    titles = "; ".join(f"{known.title} ({', '.join(known.extensions)})" for known in formats())
-    raise FileFormatError("is no stack in a format known here", str(path), f"known are {titles}")
+def open_spectra(
+    path: str | Path, *, channel: str | int | None = None, region: str | int | None = None
+) -> xr.DataArray:
+    """Open spectra: columns of a text file, point spectra, line scans.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file in any format known here.
+    channel, region : str or int, optional
+        Which of several, by name or by number from 0.
+
+    Returns
+    -------
+    DataArray (spectrum, energy)
+        Energies in eV, ascending; ``spectrum`` holds names, and of a line scan ``position`` (µm)
+        lies along it. ``attrs["quantity"]`` says what the values are, when the file does.
+
+    Raises
+    ------
+    FileFormatError
+        Nothing is there, or the file holds no spectra.
+    """
+    from chemoscape.formats import _opening
+
+    return _opening.spectra(path, Wanted(channel=channel, region=region))
+
+
+def save_spectra(spectra: xr.DataArray, path: str | Path) -> None:
+    """Write spectra as aXis2000 text (``.txt``, one spectrum) or as a table (``.csv``).
+
+    Parameters
+    ----------
+    spectra : DataArray (spectrum, energy), or (energy)
+        As `open_spectra` returns them.
+    path : str or Path
+        File to write, replaced by a complete new one when it exists.
+
+    Raises
+    ------
+    FileFormatError
+        The ending is unknown, or a ``.txt`` was asked for several spectra.
+    """
+    from chemoscape.formats import _saving
+
+    _saving.save_spectra(spectra, Path(path).expanduser())
+
+
+def watch(path: str | Path, *, every: float = 2.0, **options: Any) -> Any:
+    """Open a scan in progress again whenever its files have changed, until it is complete.
+
+    Parameters
+    ----------
+    path, **options
+        As in `open_stack`.
+    every : float
+        Seconds between two looks at the files.
+
+    Yields
+    ------
+    DataArray (energy, y, x)
+        The Stack so far, NaN where nothing was measured yet; the complete one last.
+
+    Examples
+    --------
+    ``for stack in watch("wire.hdr"): print(int(stack.notnull().all(("y", "x")).sum()))``
+    """
+    from chemoscape.formats import _opening
+
+    return _opening.watch(path, every, options)

@@ -17,6 +17,10 @@ from chemoscape.errors import FileFormatError
 #: Largest text file (a header, a spectrum) that is read; real ones are below 1 MB.
 TEXT_LIMIT = 64_000_000
 
+#: A small file must not claim a large array: this much is believed of any file, beyond it four
+#: times its size.
+_BELIEVED_BYTES = 200_000_000
+
 
 def existing(path: str | Path) -> Path:
     """Resolved path of a file or folder that exists.
@@ -73,6 +77,34 @@ def regular_file(path: str | Path, *, inside: Path | None = None) -> Path:
     return resolved
 
 
+def believed_bytes(*paths: Path) -> int:
+    """How large an array these files may claim to hold."""
+    return _BELIEVED_BYTES + 4 * sum(path.stat().st_size for path in paths if path.is_file())
+
+
+def read_at(path: Path, offset: int, n_bytes: int) -> bytes:
+    """Exactly `n_bytes` of a file from `offset` on.
+
+    Raises
+    ------
+    FileFormatError
+        The file ends before, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            content = file.read(min(n_bytes, max(path.stat().st_size - offset, 0)))
+    except (OSError, ValueError, OverflowError) as error:
+        raise FileFormatError(f"cannot be read ({error})", str(path), "copy it again") from error
+    if len(content) < n_bytes:
+        raise FileFormatError(
+            f"ends {n_bytes - len(content)} bytes too early",
+            str(path),
+            "the file is truncated: copy it again",
+        )
+    return content
+
+
 def read_bytes(path: Path, *, limit: int) -> bytes:
     """Whole content of a file of at most `limit` bytes.
 
@@ -97,8 +129,9 @@ def read_bytes(path: Path, *, limit: int) -> bytes:
     return content
 
 
-def read_into(path: Path, buffer: np.ndarray) -> int:
-    """Read a file into `buffer` (uint8) as far as that reaches; returns the number of bytes.
+def read_into(path: Path, buffer: np.ndarray, *, offset: int = 0) -> int:
+    """Read a file from `offset` on into `buffer` (uint8) as far as that reaches; returns the number
+    of bytes.
 
     Raises
     ------
@@ -108,6 +141,7 @@ def read_into(path: Path, buffer: np.ndarray) -> int:
     try:
         with path.open("rb", buffering=0) as file:
             filled = 0
+            file.seek(offset)
             view = buffer.data
             while filled < len(view) and (count := file.readinto(view[filled:])):
                 filled += count
@@ -120,7 +154,13 @@ def read_into(path: Path, buffer: np.ndarray) -> int:
 
 def read_text(path: Path, *, limit: int = TEXT_LIMIT) -> str:
     """Text of a file: UTF-8, or Latin-1 as old beamline software writes (µ, Å, °)."""
-    content = read_bytes(path, limit=limit)
+    return decoded(read_bytes(path, limit=limit))
+
+
+def decoded(content: bytes) -> str:
+    """Text of bytes in UTF-8, in UTF-16 with its mark (spreadsheets write it), or in Latin-1."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16", "replace")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:

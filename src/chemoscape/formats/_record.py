@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import xarray as xr
+
+from chemoscape.formats._source import Source, Spectra, Wanted
 
 
 @dataclass(frozen=True)
 class Format:
-    """One stack format.
+    """One file format.
 
     Parameters
     ----------
@@ -21,24 +22,30 @@ class Format:
     title : str
         Name for people.
     extensions : tuple of str
-        Usual endings; for tables and for `save_stack`, never for opening.
+        Usual endings; for tables and messages, never for opening.
     sniff : callable
         Whether the existing path (a file or a folder) holds this format, judged by its content.
-    read : callable
-        Path and options to Stack.
-    describe : callable
-        Path and options to flat facts, without reading the images.
-    options : tuple of str
-        Keywords that `read` and `describe` take.
+        Never raises.
+    open : callable
+        Path and wishes to a `Source`; reads no image.
+    spectra : callable, optional
+        Path and wishes to `Spectra`, for line scans and point spectra of the same family.
     write : callable, optional
-        Stack and path to file.
+        Stack, path to write to (a new name: the registry moves it into place) and the name that it
+        will have. Takes lazy stacks and reads them in bands; returns what was lost, such as a
+        rounding, or "".
+    write_extensions : tuple of str
+        Endings that make `save_stack` choose this format.
+    about : str
+        A line for the table of formats: facilities, dialects, limits.
     """
 
     name: str
     title: str
     extensions: tuple[str, ...]
     sniff: Callable[[Path], bool]
-    read: Callable[..., xr.DataArray]
-    describe: Callable[..., dict[str, Any]]
-    options: tuple[str, ...] = ()
-    write: Callable[[xr.DataArray, Path], None] | None = None
+    open: Callable[[Path, Wanted], Source]
+    spectra: Callable[[Path, Wanted], Spectra] | None = None
+    write: Callable[[xr.DataArray, Path, Path], str] | None = None
+    write_extensions: tuple[str, ...] = ()
+    about: str = ""

@@ -6,10 +6,14 @@ is counted, so that a truncated file is found and named, never padded.
 
 from __future__ import annotations
 
+from pathlib import Path
+from threading import Lock
+
 import numpy as np
 
 from chemoscape.blocks import kernel
 from chemoscape.errors import FileFormatError
+from chemoscape.formats import _guard
 
 _COMPLETE, _WRONG_COLUMNS, _TOO_MANY_ROWS, _NOT_A_NUMBER, _TOO_FEW_ROWS = range(5)
 
@@ -17,6 +21,15 @@ _COMPLETE, _WRONG_COLUMNS, _TOO_MANY_ROWS, _NOT_A_NUMBER, _TOO_FEW_ROWS = range(
 BYTES_PER_PIXEL = 2
 
 _POWERS = 10.0 ** np.arange(309)
+
+_REMEDY = "the file is truncated or damaged: copy it again from the beamline"
+
+_PIECE_BYTES = 4_000_000
+
+#: Where rows begin, by file; a lazy stack reads the same rows of many files.
+_known_starts: dict[tuple[str, int, int], dict[int, int]] = {}
+_MOST_REMEMBERED = 20_000
+_lock = Lock()
 
 
 @kernel
@@ -108,23 +121,32 @@ def _parse(text: np.ndarray, image: np.ndarray, powers: np.ndarray) -> tuple[int
     return 0, row, 0
 
 
-def read_image(
-    buffer: np.ndarray, n_bytes: int, image: np.ndarray, *, where: str, line_end_needed: bool
+def read_rows(
+    path: Path,
+    n_rows: int,
+    rows: slice,
+    image: np.ndarray,
+    *,
+    line_end_needed: bool,
+    growing: bool,
 ) -> None:
-    """Fill `image` (rows × columns, float32) from the text of an SDF image.
+    """Fill `image` (rows × columns, float32) with some rows of an SDF image.
 
     Parameters
     ----------
-    buffer : ndarray of uint8, longer than `n_bytes`
-        Holds the file in its first `n_bytes`; the byte after them is overwritten.
-    n_bytes : int
-        Length of the file.
-    image : ndarray, shape (n_rows, n_columns), float32
+    path : Path
+        The image.
+    n_rows : int
+        Rows of the whole image.
+    rows : slice
+        Those to read; the last ones are checked to be the last of the file.
+    image : ndarray, shape (len(rows), n_columns), float32
         Written in place.
-    where : str
-        Name of the file in errors.
     line_end_needed : bool
         Refuse a last row without a line end: its last number may be cut.
+    growing : bool
+        The image is being written: rows that are not there yet are NaN, and so is one without a
+        line end.
 
     Raises
     ------
@@ -132,23 +154,84 @@ def read_image(
         A row or a number is missing, cut or superfluous; names the row, what was expected and what
         found.
     """
-    remedy = "the file is truncated or damaged: copy it again from the beamline"
+    size = path.stat().st_size
+    start, stop = _extent(path, size, n_rows, rows)
+    buffer = np.empty(stop - start + 1, dtype=np.uint8)
+    n_bytes = _guard.read_into(path, buffer[:-1], offset=start)
     ended = n_bytes > 0 and buffer[n_bytes - 1] in (10, 13)
+    if growing and not ended:
+        line_ends = np.flatnonzero(buffer[:n_bytes] == 10)
+        n_bytes = int(line_ends[-1]) + 1 if line_ends.size else 0
+        ended = True
     buffer[n_bytes] = 10
     problem, row, columns = _parse(buffer[: n_bytes + 1], image, _POWERS)
-    n_rows, n_columns = image.shape
     if problem == _COMPLETE:
-        if line_end_needed and not ended:
+        if line_end_needed and not ended and rows.stop == n_rows:
             raise FileFormatError(
                 f"row {n_rows} has no line end: its last number may be cut",
-                where,
-                f"{remedy}, or end its last line if the file is complete",
+                str(path),
+                f"{_REMEDY}, or end its last line if the file is complete",
             )
         return
+    if growing and problem == _TOO_FEW_ROWS:
+        image[row:] = np.nan
+        return
+    row += rows.start
+    n_columns = image.shape[1]
     what = {
         _WRONG_COLUMNS: f"row {row + 1} has {columns} values, the header says {n_columns}",
         _TOO_MANY_ROWS: f"has more than the {n_rows} rows of the header",
         _NOT_A_NUMBER: f"row {row + 1}, column {columns + 1} is not a number",
         _TOO_FEW_ROWS: f"has {row} rows, the header says {n_rows}",
     }[problem]
-    raise FileFormatError(what, where, remedy)
+    raise FileFormatError(what, str(path), _REMEDY)
+
+
+def _extent(path: Path, size: int, n_rows: int, rows: slice) -> tuple[int, int]:
+    """Where in the file some rows lie: bytes from start to stop.
+
+    Where rows begin is remembered, so that bands read one after the other do not count the lines
+    before them again.
+    """
+    if rows.start == 0 and rows.stop == n_rows:
+        return 0, size
+    key = (str(path), size, path.stat().st_mtime_ns)
+    with _lock:
+        if len(_known_starts) > _MOST_REMEMBERED:
+            _known_starts.clear()
+        starts = _known_starts.setdefault(key, {0: 0})
+        edges = []
+        for wanted in (rows.start, rows.stop):
+            row = max(known for known in starts if known <= wanted)
+            if row < wanted:
+                starts[wanted] = _after_rows(path, starts[row], wanted - row)
+            edges.append(starts[wanted])
+    return edges[0], size if rows.stop == n_rows else edges[1]
+
+
+def _after_rows(path: Path, offset: int, n_rows: int) -> int:
+    """Offset behind the next `n_rows` lines that hold anything; the end when there are fewer."""
+    buffer = np.empty(_PIECE_BYTES, dtype=np.uint8)
+    blank = True
+    while n_bytes := _guard.read_into(path, buffer, offset=offset):
+        used, n_rows, blank = _count_rows(buffer[:n_bytes], n_rows, blank)
+        offset += used
+        if n_rows == 0:
+            return offset
+    return offset
+
+
+@kernel
+def _count_rows(text: np.ndarray, n_rows: int, blank: bool) -> tuple[int, int, bool]:
+    """Bytes used, rows still to find, and whether nothing was seen of the row in hand."""
+    for i in range(text.size):
+        c = text[i]
+        if c == 10:
+            if not blank:
+                n_rows -= 1
+                if n_rows == 0:
+                    return i + 1, 0, True
+            blank = True
+        elif c != 9 and c != 32 and c != 13 and c != 44:
+            blank = False
+    return text.size, n_rows, blank

@@ -7,10 +7,7 @@ found and parts can be read.
 
 from __future__ import annotations
 
-import os
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,154 +15,140 @@ import h5py
 import numpy as np
 import xarray as xr
 
+from chemoscape import blocks
 from chemoscape import stack as stacks
 from chemoscape.errors import FileFormatError
+from chemoscape.formats import _hdf5
 from chemoscape.formats._record import Format
+from chemoscape.formats._source import Source, Wanted
 
 VARIABLE = "stack"
 _MARK = "chemoscape_stack"
 _VERSION = 1
-_MAGIC = b"\x89HDF\r\n\x1a\n"
-
-#: What h5py raises on damaged files, in our experience of flipping bits.
-_HDF5_ERRORS = (
-    *(OSError, RuntimeError, ValueError, TypeError, AttributeError, LookupError),
-    *(ArithmeticError, MemoryError, SystemError),
-)
 
 #: Bytes that a chunk should have; HDF5 is slow far below and wasteful far above.
 _CHUNK_BYTES = 4_000_000
 
-#: A small file must not claim a large array: this much is believed of any file, beyond it four
-#: times its size.
-_BELIEVED_BYTES = 200_000_000
-
 
 def sniff(path: Path) -> bool:
     """Whether a file is HDF5 and marked as one of our stacks."""
-    if not path.is_file():
+    if not _hdf5.is_hdf5(path):
         return False
-    with path.open("rb") as file:
-        if file.read(8) != _MAGIC:
-            return False
     try:
-        with h5py.File(path, "r") as file:
+        with _hdf5.opened(path) as file:
             return _MARK in file.attrs
-    except _HDF5_ERRORS:
+    except FileFormatError:
         return False
 
 
-def read(path: Path) -> xr.DataArray:
-    """Read a stack file.
+def open_(path: Path, wanted: Wanted) -> Source:
+    """Describe a stack file.
 
     Raises
     ------
     FileFormatError
         The file is damaged, or of a later version.
     """
-    with _opened(path) as variable:
-        values = np.asarray(variable[...], dtype=np.float32)
+    with _hdf5.opened(path) as file:
+        variable = _variable(file, path)
         axes = {name: _axis(variable, name, path) for name in stacks.DIMS}
         along = {
-            name: np.asarray(other[...])
-            for name, other in variable.parent.items()
-            if name not in (VARIABLE, *stacks.DIMS) and _is_along(other, axes["energy"])
+            name: values
+            for name in variable.parent
+            if name not in (VARIABLE, *stacks.DIMS)
+            and (values := _along(variable.parent, name, axes["energy"].shape)) is not None
         }
-        attrs = {str(name): _plain(value) for name, value in variable.attrs.items()}
+        attrs = {str(name): _hdf5.plain(value) for name, value in variable.attrs.items()}
+        shape = variable.shape
+        rows = variable.chunks[1] if variable.chunks else 1
     quantity: Any = attrs.pop("quantity", "")
     if quantity not in get_args(stacks.Quantity):
         raise FileFormatError(
             f"holds an unknown quantity {quantity!r}", str(path), "write it with cs.save_stack"
         )
-    kept = {name: value for name, value in attrs.items() if not _is_plumbing(name)}
-    return stacks.build(values, **axes, quantity=quantity, per_energy=along, attrs=kept)
+    return Source(
+        where=path,
+        shape=shape,
+        read=partial(read, path),
+        energy=axes["energy"],
+        y=axes["y"],
+        x=axes["x"],
+        quantity=quantity,
+        per_energy=along,
+        attrs={name: value for name, value in attrs.items() if not _is_plumbing(name)},
+        rows_per_read=rows,
+        files=(path,),
+    )
 
 
-def describe(path: Path) -> dict[str, Any]:
-    """Facts about the stack, without reading its images."""
-    with _opened(path) as variable:
-        axes = {name: _axis(variable, name, path) for name in stacks.DIMS}
-        attrs = {str(name): _plain(value) for name, value in variable.attrs.items()}
-        others = sorted(set(variable.parent) - {VARIABLE, *stacks.DIMS})
-    spans = {name: [float(axis.min()), float(axis.max())] for name, axis in axes.items()}
-    return {
-        **{name: value for name, value in attrs.items() if not _is_plumbing(name)},
-        "shape": [axis.size for axis in axes.values()],
-        "energy_range_eV": spans["energy"],
-        "x_um": spans["x"],
-        "y_um": spans["y"],
-        "along_energy": others,
-    }
+def read(path: Path, frames: slice, rows: slice) -> np.ndarray:
+    """Part of the images."""
+    with _hdf5.opened(path) as file:
+        return np.asarray(_variable(file, path)[frames, rows])
 
 
-def write(stack: xr.DataArray, path: Path) -> None:
-    """Write a Stack; an existing file is replaced only by a complete new one."""
-    dataset = stack.astype(np.float32).to_dataset(name=VARIABLE)
-    dataset.attrs = {_MARK: _VERSION, "Conventions": "chemoscape"}
+def write(stack: xr.DataArray, path: Path, final: Path) -> str:
+    """Write a Stack band by band."""
     n_energy, n_y, n_x = stack.shape
-    rows = int(np.clip(_CHUNK_BYTES // (4 * n_energy * n_x), 1, n_y))
-    guarded = {"fletcher32": True, "_FillValue": None}
-    encoding = {VARIABLE: {"chunksizes": (n_energy, rows, n_x), **guarded}}
-    # The axes too: one wrong energy would put the frames in another order.
-    for name, axis in dataset.coords.items():
-        if axis.ndim and axis.dtype.kind in "if":
-            encoding[str(name)] = {"chunksizes": axis.shape, **guarded}
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        dataset.to_netcdf(part, engine="h5netcdf", encoding=encoding)
-        os.replace(part, path)
-    except OSError as error:
-        raise FileFormatError(
-            f"cannot be written ({error})", str(path), "choose a folder that may be written to"
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
+    height = int(np.clip(_CHUNK_BYTES // (4 * n_energy * n_x), 1, n_y))
+    axes = xr.Dataset(coords=stack.coords, attrs={_MARK: _VERSION, "Conventions": "chemoscape"})
+    # The axes have checksums too: one wrong energy would put the frames in another order.
+    encoding: dict[Any, Any] = {
+        name: {"chunksizes": axis.shape, "fletcher32": True, "_FillValue": None}
+        for name, axis in axes.coords.items()
+        if axis.ndim and axis.dtype.kind in "if"
+    }
+    axes.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+    with h5py.File(path, "r+") as file:
+        variable = file.create_dataset(
+            VARIABLE, stack.shape, np.float32, chunks=(n_energy, height, n_x), fletcher32=True
+        )
+        variable.attrs.update(stack.attrs)
+        for axis, name in enumerate(stacks.DIMS):
+            variable.dims[axis].attach_scale(file[name])
+        others = [str(name) for name in stack.coords if name not in stacks.DIMS]
+        if others:
+            variable.attrs["coordinates"] = " ".join(others)
+        for rows, values in blocks.iterate(stack, rows_per_read=height):
+            variable[:, rows] = values
+    return ""
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[h5py.Dataset]:
-    """The stack's dataset in an open file; whatever HDF5 finds wrong becomes one of our errors."""
-    try:
-        with h5py.File(path, "r") as file:
-            version = file.attrs.get(_MARK)
-            if version != _VERSION:
-                raise FileFormatError(
-                    f"is a stack file of version {version}, this program reads {_VERSION}",
-                    str(path),
-                    "update chemoscape",
-                )
-            variable = file[VARIABLE]
-            believed = _BELIEVED_BYTES + 4 * path.stat().st_size
-            if variable.ndim != 3 or variable.dtype.kind != "f" or variable.nbytes > believed:
-                raise FileFormatError(
-                    f"claims an array of shape {variable.shape}, more than its size can hold",
-                    str(path),
-                    "the file is damaged: copy it again",
-                )
-            yield variable
-    except _HDF5_ERRORS as error:
+def _variable(file: h5py.File, path: Path) -> h5py.Dataset:
+    """The stack's dataset."""
+    version = file.attrs.get(_MARK)
+    if version != _VERSION:
         raise FileFormatError(
-            f"is damaged ({error})", str(path), "copy it again from where it was made"
-        ) from error
+            f"is a stack file of version {version}, this program reads {_VERSION}",
+            str(path),
+            "update chemoscape",
+        )
+    variable = _hdf5.array(file, VARIABLE)
+    if variable is None or variable.ndim != 3 or variable.dtype.kind != "f":
+        raise FileFormatError(
+            f"has no array {VARIABLE!r} of three axes", str(path), "copy it again"
+        )
+    return variable
 
 
 def _axis(variable: h5py.Dataset, name: str, path: Path) -> np.ndarray:
     """One axis of the stack."""
-    axis = variable.parent[name]
-    if axis.shape != (variable.shape[stacks.DIMS.index(name)],):
+    axis = _hdf5.numbers(variable.parent, name)
+    if axis is None or axis.shape != (variable.shape[stacks.DIMS.index(name)],):
         raise FileFormatError(
             f"its {name} axis does not fit its images", str(path), "copy the file again"
         )
-    return np.asarray(axis[...], dtype=np.float64)
+    return axis
 
 
-def _is_along(other: h5py.HLObject, energy: np.ndarray) -> bool:
-    """Whether an object of the file holds one number per energy."""
-    return (
-        isinstance(other, h5py.Dataset)
-        and other.shape == energy.shape
-        and other.dtype.kind in "fiu"
-    )
+def _along(group: h5py.Group, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
+    """One number or text per energy, if that is what an object of the file holds."""
+    other = _hdf5.array(group, name)
+    if other is None or other.shape != shape:
+        return None
+    if other.dtype.kind in "fiu":
+        return np.asarray(other[()])
+    return np.array(_hdf5.texts(other[()])) if other.dtype.kind in "OS" else None
 
 
 def _is_plumbing(name: str) -> bool:
@@ -173,21 +156,13 @@ def _is_plumbing(name: str) -> bool:
     return name.startswith("_") or name in ("DIMENSION_LIST", "units", "coordinates", "CLASS")
 
 
-def _plain(value: Any) -> str | int | float:
-    """Attribute as text or number."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, np.ndarray | np.generic) and np.size(value) == 1:
-        value = np.asarray(value).reshape(-1)[0].item()
-    return value if isinstance(value, str | int | float) else str(value)
-
-
 FORMAT = Format(
     name="hdf5",
     title="chemoscape stack",
-    extensions=(".h5", ".hdf5", ".nc"),
+    extensions=(".h5",),
     sniff=sniff,
-    read=read,
-    describe=describe,
+    open=open_,
     write=write,
+    write_extensions=(".h5", ".hdf5", ".nc"),
+    about="our own: one HDF5 file with checksums, read in bands",
 )

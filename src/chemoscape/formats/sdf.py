@@ -9,18 +9,16 @@ nominal axis only fills in where there is none.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-import xarray as xr
 
-from chemoscape import stack as stacks
-from chemoscape.errors import ChemoscapeWarning, FileFormatError
-from chemoscape.formats import _guard
+from chemoscape.errors import FileFormatError
+from chemoscape.formats import _guard, _xim
 from chemoscape.formats._record import Format
 from chemoscape.formats._sdf_header import Table
 from chemoscape.formats._sdf_scan import (
@@ -33,6 +31,7 @@ from chemoscape.formats._sdf_scan import (
     seconds_of,
     text_of,
 )
+from chemoscape.formats._source import Choice, Source, Wanted, choose, some
 
 _IMAGE_KEY = re.compile(r"Image(\d{1,6})(?:_(\d{1,2}))?")
 
@@ -42,28 +41,74 @@ _LONGEST_PIXEL = 64
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """Images of one channel and region that are there, in the order of their numbers.
+    """Images of one channel and region, in the order of their numbers.
 
     Parameters
     ----------
-    files : tuple of Path
-        The images.
+    files : tuple of Path or None
+        The images; None for those planned after the last one, which are still to come.
     energy, ring_current, dwell, time : ndarray, shape (n,)
         eV; mA, ms and seconds since the first image, NaN where unknown.
     missing : ndarray
-        Energies (eV) of images that were planned and are not there.
-    repeated : ndarray
-        Energies (eV) of images left out because an earlier one has the same energy, as where two
-        energy regions meet.
+        Energies (eV) of images that are not there though later ones are.
+    notes : tuple of str
+        What the user must know.
     """
 
-    files: tuple[Path, ...]
+    files: tuple[Path | None, ...]
     energy: np.ndarray
     ring_current: np.ndarray
     dwell: np.ndarray
     time: np.ndarray
     missing: np.ndarray
-    repeated: np.ndarray
+    notes: tuple[str, ...] = ()
+
+    @property
+    def n_seen(self) -> int:
+        """Number of images that are there."""
+        return sum(file is not None for file in self.files)
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images' files, and how to read parts of them.
+
+    Parameters
+    ----------
+    files : tuple of Path or None
+        None where there is no image: it reads as NaN.
+    shape : (n_rows, n_columns)
+        Of every image.
+    line_end_needed : bool
+        Refuse a last row without a line end: its last number may be cut.
+    growing : bool
+        The last image may be short, because the scan goes on.
+    """
+
+    files: tuple[Path | None, ...]
+    shape: tuple[int, int]
+    line_end_needed: bool
+    growing: bool
+
+    def read(self, frames: slice, rows: slice) -> np.ndarray:
+        """Part of the images as float32."""
+        numbers = range(*frames.indices(len(self.files)))
+        cube = np.empty((len(numbers), rows.stop - rows.start, self.shape[1]), dtype=np.float32)
+        last = max((k for k, file in enumerate(self.files) if file is not None), default=-1)
+        for place, k in enumerate(numbers):
+            file = self.files[k]
+            if file is None:
+                cube[place] = np.nan
+                continue
+            _xim.read_rows(
+                file,
+                self.shape[0],
+                rows,
+                cube[place],
+                line_end_needed=self.line_end_needed,
+                growing=self.growing and k == last,
+            )
+        return cube
 
 
 def sniff(path: Path) -> bool:
@@ -74,78 +119,50 @@ def sniff(path: Path) -> bool:
         return False
 
 
-def read(path: Path, *, channel: str | None = None, region: int = 0) -> xr.DataArray:
-    """Read a stack of images.
-
-    Parameters
-    ----------
-    path : Path
-        The header, one of its images, or the folder that holds one header.
-    channel : str, optional
-        Letter or name of the detector channel; that of the image given, or the first.
-    region : int
-        Number of the region, from 0.
-
-    Returns
-    -------
-    DataArray (energy, y, x)
-        Counts.
+def open_(path: Path, wanted: Wanted) -> Source:
+    """Describe a stack of images, given by the header, an image, or the folder of one header.
 
     Raises
     ------
     FileFormatError
-        The header or an image is damaged, no image is there, or the scan is not a stack of images.
+        The header is damaged, no image is there, or the scan is not a stack of images.
     """
     scan = read_scan(path)
-    letter, name, unit = _channel(scan, channel or _letter_of(path))
-    frames = find_frames(scan, letter, region)
-    y, x = scan.axes[region]
-    if frames.missing.size:
-        _warn_missing(scan, frames)
-    if frames.repeated.size:
-        _warn_repeated(scan, frames)
+    channel = _channel(scan, wanted.channel, path)
+    regions = [f"{k} ({v.size} × {u.size} pixels)" for k, (v, u) in enumerate(scan.axes)]
+    region = choose("region", regions, wanted.region, scan.where)
+    letter = chr(97 + channel.index)
+    frames = find_frames(scan, letter, region.index)
+    y, x = scan.axes[region.index]
+    growing = frames.n_seen < len(frames.files)
+    ended = [_size_and_end(file, (y.size, x.size), frames) for file in frames.files if file]
     along = {"ring_current": frames.ring_current, "dwell": frames.dwell, "time": frames.time}
-    return stacks.build(
-        _read_images(frames.files, (y.size, x.size)),
-        frames.energy,
-        y,
-        x,
-        quantity="counts",
-        per_energy={key: values for key, values in along.items() if np.isfinite(values).any()},
-        attrs=_attributes(scan, name, unit, region),
+    images = Images(
+        files=frames.files,
+        shape=(y.size, x.size),
+        # a writer that never ends the last line is a dialect; one file without the end is a cut one
+        line_end_needed=any(ended) or len(ended) == 1,
+        growing=growing,
     )
-
-
-def describe(path: Path, *, channel: str | None = None, region: int = 0) -> dict[str, Any]:
-    """Facts about the stack, from the header and the names of the images."""
-    scan = read_scan(path)
-    letter, name, unit = _channel(scan, channel or _letter_of(path))
-    frames = find_frames(scan, letter, region)
-    y, x = scan.axes[region]
-    known = frames.ring_current[np.isfinite(frames.ring_current)]
-    return {
-        **_attributes(scan, name, unit, region),
-        "quantity": "counts",
-        "shape": [frames.energy.size, y.size, x.size],
-        "energy_range_eV": [float(frames.energy.min()), float(frames.energy.max())],
-        "x_um": [float(x.min()), float(x.max())],
-        "y_um": [float(y.min()), float(y.max())],
-        "channels": [f"{chr(97 + k)}: {one} ({its})" for k, (one, its) in enumerate(scan.channels)],
-        "regions": [f"{v.size} × {u.size} pixels" for v, u in scan.axes],
-        "ring_current_mA": [float(known.min()), float(known.max())] if known.size else None,
-        "missing_energies_eV": [round(float(energy), 3) for energy in frames.missing],
-        "repeated_energies_eV": [round(float(energy), 3) for energy in frames.repeated],
-    }
+    return Source(
+        where=scan.header,
+        shape=(len(frames.files), y.size, x.size),
+        read=partial(Images.read, images),
+        energy=frames.energy,
+        y=y,
+        x=x,
+        per_energy={key: values for key, values in along.items() if np.isfinite(values).any()},
+        attrs=_attributes(scan, channel.index),
+        choices=(channel, region),
+        notes=frames.notes,
+        complete=not growing,
+        framewise=True,
+        files=(scan.header, *(file for file in frames.files if file is not None)),
+    )
 
 
 def find_frames(scan: Scan, letter: str, region: int) -> Frames:
     """Find the images of one channel and region, with what the header says of each."""
-    if region not in range(len(scan.axes)):
-        raise FileFormatError(
-            f"there is no region {region}",
-            scan.where,
-            f"choose one of {', '.join(map(str, range(len(scan.axes))))}",
-        )
     files = _image_files(scan, letter, region)
     if not files:
         raise FileFormatError(
@@ -153,50 +170,51 @@ def find_frames(scan: Scan, letter: str, region: int) -> Frames:
             scan.where,
             "copy the images into the folder of the header",
         )
-    numbers = np.array(sorted(files))
-    planned, dwell = _plan(scan, int(numbers[-1]))
+    last = max(files)
+    planned, dwell = _plan(scan, last)
+    to_come = range(last + 1, planned.size)
+    numbers = np.array([*sorted(files), *to_come])
     notes = _notes(scan, region)
     per_image = [notes.get(int(number), {}) for number in numbers]
     if numbers.size == 1 and "StorageRingCurrent" not in per_image[0]:
         per_image = [{**scan.facts, **per_image[0]}]  # a single image notes them for the whole scan
-    absent = np.setdiff1d(np.arange(planned.size), numbers)
+    missing = planned[np.setdiff1d(np.arange(min(planned.size, last)), numbers)]
     ring = np.array([number_of(note, "StorageRingCurrent") for note in per_image])
     seconds = np.array([seconds_of(text_of(note, "Time")) for note in per_image])
-    energy = _energies(scan, numbers, per_image, planned)
-    first = np.sort(np.unique(energy, return_index=True)[1])
-    of_each = dwell[numbers] if dwell.size > numbers[-1] else np.full(numbers.size, np.nan)
+    energy, said = _energies(scan, numbers, per_image, planned)
+    n_planned = max(planned.size, numbers.size)
+    if missing.size:
+        said += (
+            f"{missing.size} of {n_planned} images are missing, at {_listed(missing)} eV; the "
+            "stack holds the others",
+        )
+    if to_come:
+        said += (
+            f"the last {len(to_come)} of {n_planned} images, at {_listed(planned[last + 1 :])} eV, "
+            "are not there (a scan in progress, or aborted) and are NaN",
+        )
     return Frames(
-        files=tuple(files[int(number)] for number in numbers[first]),
-        energy=energy[first],
-        ring_current=np.where(ring > 0, ring, np.nan)[first],  # 0.00: nobody noted it
-        dwell=of_each[first],
-        time=(seconds - np.nanmin(seconds) if np.isfinite(seconds).any() else seconds)[first],
-        missing=planned[absent],
-        repeated=np.delete(energy, first),
+        files=tuple(files.get(int(number)) for number in numbers),
+        energy=energy,
+        ring_current=np.where(ring > 0, ring, np.nan),  # 0.00: nobody noted it
+        dwell=dwell[numbers] if dwell.size > numbers[-1] else np.full(numbers.size, np.nan),
+        time=seconds - np.nanmin(seconds) if np.isfinite(seconds).any() else seconds,
+        missing=missing,
+        notes=said,
     )
 
 
-def _letter_of(path: Path) -> str | None:
-    """Channel of the image that the user gave."""
+def _channel(scan: Scan, wanted: str | int | None, path: Path) -> Choice:
+    """The detector channel, by letter, name or number; that of the image given, or the first."""
     image = IMAGE_FILE.fullmatch(path.name)
-    return image["channel"].lower() if image else None
-
-
-def _channel(scan: Scan, wanted: str | None) -> tuple[str, str, str]:
-    """Letter, name and unit of a channel, by letter or by name; the first when None."""
-    letters = [chr(97 + k) for k in range(min(len(scan.channels), 26))] or ["a"]
-    names = [name for name, _ in scan.channels] or [""]
-    key = letters[0] if wanted is None else wanted
-    if key in names:
-        index = names.index(key)
-    elif key.lower() in letters:
-        index = letters.index(key.lower())
-    else:
-        offered = ", ".join(f"{a} ({b})" for a, b in zip(letters, names, strict=False))
-        raise FileFormatError(
-            f"there is no channel {wanted!r}", scan.where, f"choose one of {offered}"
-        )
-    return letters[index], names[index], scan.channels[index][1] if scan.channels else ""
+    names = [name or f"channel {k}" for k, (name, _) in enumerate(scan.channels)] or ["a"]
+    return choose(
+        "channel",
+        names,
+        image["channel"].lower() if wanted is None and image else wanted,
+        scan.where,
+        aliases=[chr(97 + k) for k in range(min(len(names), 26))],
+    )
 
 
 def _image_files(scan: Scan, letter: str, region: int) -> dict[int, Path]:
@@ -251,8 +269,8 @@ def _notes(scan: Scan, region: int) -> dict[int, Table]:
 
 def _energies(
     scan: Scan, numbers: np.ndarray, notes: Iterable[Table], planned: np.ndarray
-) -> np.ndarray:
-    """True energy of each image: its own note, else the plan."""
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """True energy of each image: its own note, else the plan; and what to say of it."""
     noted = np.array([number_of(note, "Energy") for note in notes])
     noted = np.where(noted > 0, noted, np.nan)
     axis = planned[numbers] if planned.size else np.full(numbers.size, np.nan)
@@ -265,45 +283,17 @@ def _energies(
             "add Energy to that image in the header, or remove the image",
         )
     if np.unique(energy).size < energy.size == np.unique(axis).size:
-        warnings.warn(
-            f"{scan.where}: images share a noted energy, so the nominal energies are used",
-            ChemoscapeWarning,
-            stacklevel=5,
-        )
-        return axis
-    return energy
+        return axis, ("images share a noted energy, so the nominal energies are used",)
+    return energy, ()
 
 
-def _read_images(files: tuple[Path, ...], shape: tuple[int, int]) -> np.ndarray:
-    """All images as one float32 array, after their sizes were found to bear out the header."""
-    from chemoscape.blocks import for_each_band, n_workers
-    from chemoscape.formats import _xim
-
-    sizes, ended = zip(*(_size_and_end(file, shape) for file in files), strict=True)
-    # a writer that never ends the last line is a dialect; one file without the end is a cut one
-    line_end_needed = any(ended) or len(files) == 1
-    cube = np.empty((len(files), *shape), dtype=np.float32)
-
-    def work(band: slice) -> None:
-        buffer = np.empty(
-            max(sizes[band]) + 1, dtype=np.uint8
-        )  # fresh memory for each would cost more
-        for k in range(band.start, band.stop):
-            n_bytes = _guard.read_into(files[k], buffer[:-1])
-            _xim.read_image(
-                buffer, n_bytes, cube[k], where=str(files[k]), line_end_needed=line_end_needed
-            )
-
-    for_each_band(work, len(files), rows_per_band=-(-len(files) // (4 * n_workers())))
-    return cube
-
-
-def _size_and_end(file: Path, shape: tuple[int, int]) -> tuple[int, bool]:
-    """Size of an image that can hold `shape` pixels, and whether its last line is ended."""
-    from chemoscape.formats import _xim
-
+def _size_and_end(file: Path, shape: tuple[int, int], frames: Frames) -> bool:
+    """Whether the last line of an image is ended, after its size was found to bear out the
+    header.
+    """
     size = file.stat().st_size
-    if size < _xim.BYTES_PER_PIXEL * shape[0] * shape[1] - 1:
+    unfinished = file == [one for one in frames.files if one][-1] and None in frames.files
+    if size < _xim.BYTES_PER_PIXEL * shape[0] * shape[1] - 1 and not unfinished:
         lines = _guard.read_bytes(file, limit=size).count(b"\n")
         raise FileFormatError(
             f"ends in row {lines + 1} of {shape[0]}: {size} bytes cannot hold the "
@@ -317,65 +307,48 @@ def _size_and_end(file: Path, shape: tuple[int, int]) -> tuple[int, bool]:
             str(file),
             "the header does not belong to this image: copy both again",
         )
-    with file.open("rb") as opened:
-        opened.seek(-1, 2)
-        return size, opened.read(1) in b"\r\n"
+    return _guard.read_at(file, size - 1, 1) in b"\r\n"
 
 
-def _attributes(scan: Scan, channel: str, unit: str, region: int) -> dict[str, str | int | float]:
+def _attributes(scan: Scan, channel: int) -> dict[str, str | int | float]:
     """Flat facts of the scan."""
     definition = cast(Table, scan.facts["ScanDefinition"])
-    facts: dict[str, str | int | float] = {
-        "format": "sdf",
-        "source": scan.where,
-        "scan_type": scan.kind,
-        "channel": channel,
-        "region": region,
-        "unit": unit,
-    }
+    facts: dict[str, str | int | float] = {"scan_type": scan.kind}
+    if channel < len(scan.channels):
+        facts["unit"] = scan.channels[channel][1]
     dwell, divider = number_of(definition, "Dwell"), number_of(scan.facts, "PMT_CounterDivider")
     if dwell > 0:
         facts["dwell_ms"] = dwell
     if divider > 0:
         facts["counter_divider"] = divider
+    polarisation = _polarisation(scan.facts)
+    if np.isfinite(polarisation):
+        facts["polarisation"] = polarisation  # in the beamline's own numbers
     if text_of(scan.facts, "Time"):
         facts["started"] = text_of(scan.facts, "Time")
     return facts
 
 
-def _warn_missing(scan: Scan, frames: Frames) -> None:
-    """Say which planned energies have no image."""
-    n_planned = frames.missing.size + frames.energy.size + frames.repeated.size
-    warnings.warn(
-        f"{scan.where}: {frames.missing.size} of {n_planned} images are missing, at "
-        f"{_some(frames.missing)} eV; the stack holds the others",
-        ChemoscapeWarning,
-        stacklevel=4,
-    )
+def _polarisation(facts: Table) -> float:
+    """What the header says of the undulator, NaN when it says nothing."""
+    undulator = facts.get("EPU_Polarization")
+    # the entry is re-used for other motors at some beamlines: its name tells
+    if isinstance(undulator, dict) and "polari" in text_of(cast(Table, undulator), "Name").lower():
+        return number_of(cast(Table, undulator), "LastPosition")
+    stated = number_of(facts, "Polarization")
+    return np.nan if stated < -99 else stated
 
 
-def _warn_repeated(scan: Scan, frames: Frames) -> None:
-    """Say which images were left out for another at the same energy."""
-    warnings.warn(
-        f"{scan.where}: {frames.repeated.size} images repeat an energy, at "
-        f"{_some(frames.repeated)} eV; the stack holds the first of each",
-        ChemoscapeWarning,
-        stacklevel=4,
-    )
-
-
-def _some(energies: np.ndarray) -> str:
+def _listed(energies: np.ndarray) -> str:
     """The first few energies."""
-    more = f" and {energies.size - 6} more" if energies.size > 6 else ""
-    return ", ".join(f"{energy:.2f}" for energy in energies[:6]) + more
+    return ", ".join(some([f"{energy:.2f}" for energy in energies]))
 
 
 FORMAT = Format(
     name="sdf",
-    title="SDF of ALS, CLS, PolLux and MAX IV",
+    title="SDF",
     extensions=(".hdr", ".xim"),
     sniff=sniff,
-    read=read,
-    describe=describe,
-    options=("channel", "region"),
+    open=open_,
+    about="ALS, CLS, PolLux, MAX IV; several channels and regions",
 )

@@ -64,8 +64,20 @@ class Input(Section):
     """[input]: the stack."""
 
     path: str = Field("", description="the stack's file, relative to the recipe")
-    channel: str = Field("", description="detector channel by name or letter; empty: the first")
-    region: int = Field(0, ge=0, description="scan region, counted from 0")
+    channel: str | int = Field(
+        "", description="detector channel by name or number; empty: the first"
+    )
+    region: str | int = Field("", description="scan region by name or number; empty: the first")
+    angle: str | int = Field("", description="sample angle by name or number; empty: the first")
+    axes: str = Field(
+        "", description='order of the dimensions, such as "yxe", where the file does not say'
+    )
+    energies: str = Field(
+        "", description="text file with one photon energy (eV) per image; empty: as the file says"
+    )
+    pixel_um: Positive | None = Field(
+        None, description="pixel size, µm; left out: as the file says"
+    )
     quantity: Literal["", "counts", "transmission", "optical_density"] = Field(
         "", description="what the file holds; empty: as the file says"
     )

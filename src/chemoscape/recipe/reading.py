@@ -218,7 +218,12 @@ def _with_absolute_paths(recipe: Recipe, folder: Path) -> Recipe:
             ) from error
 
     updates: dict[str, Any] = {
-        "input": recipe.input.model_copy(update={"path": absolute(recipe.input.path)})
+        "input": recipe.input.model_copy(
+            update={
+                "path": absolute(recipe.input.path),
+                "energies": absolute(recipe.input.energies),
+            }
+        )
     }
     i0 = recipe.absorbance.i0
     if isinstance(i0, str) and i0 != "auto":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +47,29 @@ def commented_toml(recipe: Recipe) -> str:
     return tomlkit.dumps(document)
 
 
-def starting_recipe(stack: xr.DataArray, path: Path, target: Path) -> str:
+def starting_recipe(
+    stack: xr.DataArray, path: Path, target: Path, options: Mapping[str, Any] | None = None
+) -> str:
     """A commented recipe for one stack, its path relative to where the recipe will lie.
+
+    `options` are those that the stack was opened with.
 
     What the file already says is filled in: an optical density needs no I0, and a shipped library
     is named only where it covers the stack's energies.
     """
+
+    def relative(file: Path) -> str:
+        return os.path.relpath(file.resolve(), target.resolve().parent)
+
+    said = dict(options or {})
+    if "energy" in said:
+        said["energies"] = relative(said.pop("energy"))
+    for kind in ("region", "angle"):  # what was taken of several, so that it stays so
+        if kind in stack.attrs:
+            said.setdefault(kind, stack.attrs[kind])
     energy = stack.energy.values
     changes: dict[str, Any] = {
-        "input": Input(path=os.path.relpath(path.resolve(), target.resolve().parent)),
+        "input": Input(path=relative(path), **said),
         "absorbance": Absorbance(enabled=stack.attrs["quantity"] != "optical_density"),
     }
     shipped = Standards().library

@@ -1,0 +1,300 @@
+"""From what a reader described to a Stack: completed, sorted, upright, in memory or lazy."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from chemoscape import blocks
+from chemoscape import stack as stacks
+from chemoscape.errors import ChemoscapeWarning, FileFormatError
+from chemoscape.formats import _guard
+from chemoscape.formats._record import Format
+from chemoscape.formats._source import Choice, Source, Wanted, some
+
+#: A frame in memory is read in pieces of at most this many bytes of float32.
+_PIECE_BYTES = 32_000_000
+
+_NUMBERS = "eyx"
+
+
+def energies(given: ArrayLike | str | Path | None) -> np.ndarray | None:
+    """Energies that the user gave, or names a file of: numbers, one per frame."""
+    if given is None:
+        return None
+    if isinstance(given, str | Path):
+        from chemoscape.formats._lists import read_energies
+
+        return read_energies(_guard.regular_file(given))
+    try:
+        values = np.asarray(given, dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if not values.size or not (np.isfinite(values) & (values > 0)).all():
+        raise FileFormatError(
+            "the energies given are not positive numbers", remedy="give one energy in eV per frame"
+        )
+    return values
+
+
+def completed(
+    source: Source, wanted: Wanted, pixel_um: float | None, quantity: str | None
+) -> Source:
+    """A source with what the user said of it; refuses wishes that the file cannot meet."""
+    offered = {choice.kind for choice in source.choices}
+    for kind in ("channel", "region", "angle"):
+        if kind not in offered and getattr(wanted, kind) not in (None, 0, "0"):
+            raise FileFormatError(
+                f"there are no {kind}s to choose from", str(source.where), f"leave out {kind}"
+            )
+    if wanted.axes is not None and sorted(wanted.axes.lower()) != sorted(_NUMBERS):
+        raise FileFormatError(
+            f"axes = {wanted.axes!r} is no order of e, y and x",
+            remedy='write it as "eyx", "yxe" or "xye"',
+        )
+    if quantity is not None and quantity not in get_args(stacks.Quantity):
+        raise FileFormatError(
+            f"there is no quantity {quantity!r}",
+            remedy=f"use {', '.join(get_args(stacks.Quantity))}",
+        )
+    n_energy, n_y, n_x = source.shape
+    if min(source.shape) < 1:
+        raise FileFormatError(
+            f"holds an array of {n_energy} × {n_y} × {n_x}", str(source.where), "there is no image"
+        )
+    energy = source.energy if wanted.energy is None else wanted.energy
+    if energy is None:
+        raise FileFormatError(
+            f"holds {n_energy} images and no photon energies",
+            str(source.where),
+            "give them: energy = a list in eV, or a text file with one per line",
+        )
+    if len(energy) != n_energy:
+        raise FileFormatError(
+            f"holds {n_energy} images, but {len(energy)} energies were given",
+            str(source.where),
+            "give one energy per image, in the order of the images",
+        )
+    y, x, notes = source.y, source.x, list(source.notes)
+    if pixel_um is not None and not (np.isfinite(pixel_um) and 0 < pixel_um < 1e6):
+        raise FileFormatError(f"a pixel of {pixel_um} µm is impossible", remedy="give it in µm")
+    if pixel_um is not None or y is None or x is None:
+        if pixel_um is None:
+            notes.append("the file has no pixel size, so a pixel counts as 1 µm; give pixel_um")
+        size = pixel_um or 1.0
+        y = _rescaled(y, n_y, size, y is None and source.attrs.get("rows", "") == "top-down")
+        x = _rescaled(x, n_x, size, False)
+    return replace(
+        source,
+        energy=np.asarray(energy, dtype=np.float64),
+        y=y,
+        x=x,
+        quantity=quantity or source.quantity,
+        notes=tuple(notes),
+    )
+
+
+def _rescaled(axis: np.ndarray | None, n: int, pixel_um: float, falling: bool) -> np.ndarray:
+    """Pixel centres at the given pitch, in the direction of `axis` (or falling)."""
+    if axis is not None and n > 1:
+        falling = bool(axis[-1] < axis[0])
+    centres = pixel_um * np.arange(n, dtype=np.float64)
+    return centres[::-1].copy() if falling else centres
+
+
+def sayings(source: Source) -> list[str]:
+    """What the user is told when the stack is opened."""
+    return [*map(_default_of, _unsaid(source.choices)), *source.notes, *_repeats(source)]
+
+
+def _unsaid(choices: tuple[Choice, ...]) -> list[Choice]:
+    """Choices between several that the user left open."""
+    return [choice for choice in choices if len(choice.names) > 1 and not choice.said]
+
+
+def _default_of(choice: Choice) -> str:
+    """The default, said aloud."""
+    return (
+        f"holds {len(choice.names)} {choice.kind}s ({', '.join(some(choice.names))}); "
+        f"{choice.name!r} was opened, {choice.kind} = … chooses another"
+    )
+
+
+def _repeats(source: Source) -> list[str]:
+    """Says which frames are left out for another at the same energy."""
+    kept = _first_of_each(source)
+    lost = np.delete(np.asarray(source.energy), kept)
+    if not lost.size:
+        return []
+    listed = ", ".join(some([f"{energy:.2f}" for energy in lost]))
+    return [
+        f"{lost.size} images repeat an energy, at {listed} eV; the stack holds the first of each"
+    ]
+
+
+def _first_of_each(source: Source) -> np.ndarray:
+    """Numbers of the first frame at each energy, in the order of the file."""
+    return np.sort(np.unique(np.asarray(source.energy), return_index=True)[1])
+
+
+def stack_of(source: Source, known: Format, *, lazy: bool | None) -> xr.DataArray:
+    """The Stack of a completed source."""
+    n_energy, n_y, n_x = source.shape
+    bytes_needed = 4 * n_energy * n_y * n_x
+    if lazy is None:
+        lazy = bytes_needed > min(
+            blocks.memory_limit(), _guard.believed_bytes(*source.files or (source.where,))
+        )
+    values = _lazy(source) if lazy else _loaded(source)
+    kept = _first_of_each(source)
+    if kept.size < n_energy:
+        values = values[kept]
+    assert source.energy is not None and source.y is not None and source.x is not None  # noqa: S101, PT018 - completed
+    quantity: Any = source.quantity
+    return stacks.build(
+        values,
+        source.energy[kept],
+        source.y,
+        source.x,
+        quantity=quantity,
+        per_energy={name: np.asarray(along)[kept] for name, along in source.per_energy.items()},
+        attrs=_attributes(source, known),
+    )
+
+
+def _attributes(source: Source, known: Format) -> dict[str, str | int | float]:
+    """Flat facts of the measurement; ``source`` is the file opened, ``origin`` the one it was made
+    from.
+    """
+    kept = {name: value for name, value in source.attrs.items() if name not in ("format", "source")}
+    if source.attrs.get("source"):
+        kept.setdefault("origin", source.attrs["source"])
+    chosen = {
+        choice.kind: choice.name
+        for choice in source.choices
+        if choice.kind == "channel" or len(choice.names) > 1
+    }
+    return {**kept, **chosen, "format": known.name, "source": str(source.where)}
+
+
+def _loaded(source: Source) -> np.ndarray:
+    """The whole array as float32, read in pieces by several threads."""
+    n_energy, n_y, n_x = source.shape
+    cube = np.empty(source.shape, dtype=np.float32)
+    everything = slice(0, n_energy), slice(0, n_y)
+    if source.framewise:
+        per_piece = max(
+            min(_PIECE_BYTES // (4 * n_y * n_x), -(-n_energy // (4 * blocks.n_workers()))), 1
+        )
+
+        def piece(frames: slice) -> None:
+            cube[frames] = source.read(frames, everything[1])
+
+        blocks.for_each_band(piece, n_energy, rows_per_band=per_piece)
+        return cube
+    per_piece = blocks.rows_per_band((n_energy, n_y, n_x), source.rows_per_read)
+
+    def band(rows: slice) -> None:
+        cube[:, rows] = source.read(everything[0], rows)
+
+    blocks.for_each_band(band, n_y, rows_per_band=per_piece)
+    return cube
+
+
+def _lazy(source: Source) -> Any:
+    """The whole array as Dask array of bands: all energies × some rows."""
+    import dask.array as da
+    from dask.base import tokenize
+
+    n_energy, n_y, n_x = source.shape
+    row_bytes = 4 * n_energy * n_x
+    if row_bytes > blocks.memory_limit():
+        raise FileFormatError(
+            f"one row of all its images needs {row_bytes / 1e9:.0f} GB",
+            str(source.where),
+            "the header may be damaged; otherwise use a machine with more memory",
+        )
+    parts = blocks.bands(n_y, blocks.rows_per_band(source.shape, source.rows_per_read))
+    name = "stack-" + tokenize(
+        str(source.where), *_fingerprint(source), source.choices, source.shape
+    )
+    graph = {
+        (name, 0, number, 0): (_band, source.read, n_energy, rows.start, rows.stop)
+        for number, rows in enumerate(parts)
+    }
+    chunks = ((n_energy,), tuple(rows.stop - rows.start for rows in parts), (n_x,))
+    return da.Array(graph, name, chunks, dtype=np.float32)
+
+
+def _band(read: Any, n_energy: int, start: int, stop: int) -> np.ndarray:
+    """One band of a lazy stack."""
+    return np.asarray(read(slice(0, n_energy), slice(start, stop)), dtype=np.float32)
+
+
+def _fingerprint(source: Source) -> list[tuple[str, int, int]]:
+    """Name, size and time of all files, which change when the data do."""
+    prints = []
+    for path in source.files or (source.where,):
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        prints.append((str(path), status.st_size, status.st_mtime_ns))
+    return prints
+
+
+def watch(path: str | Path, every: float, options: dict[str, Any]) -> Iterator[xr.DataArray]:
+    """Open a stack again whenever its files have changed, until it is complete."""
+    from chemoscape.formats import open_source
+
+    lazy = options.pop("lazy", None)
+    last: list[tuple[str, int, int]] | None = None
+    while True:
+        source, known = open_source(path, **options)
+        seen = _fingerprint(source)
+        if seen != last:
+            last = seen
+            for note in sayings(source) if source.complete else []:
+                warnings.warn(f"{source.where}: {note}", ChemoscapeWarning, stacklevel=2)
+            yield stack_of(source, known, lazy=lazy)
+        if source.complete:
+            return
+        time.sleep(every)
+
+
+def spectra(path: str | Path, wanted: Wanted) -> xr.DataArray:
+    """Spectra of a file, in ascending energies."""
+    from chemoscape.formats import formats
+    from chemoscape.formats.spectra import read_spectra
+
+    found = _guard.existing(path)
+    reader = next((one.spectra for one in formats() if one.spectra and one.sniff(found)), None)
+    read = reader(found, wanted) if reader else read_spectra(found, wanted)
+    for note in (*map(_default_of, _unsaid(read.choices)), *read.notes):
+        warnings.warn(f"{read.where}: {note}", ChemoscapeWarning, stacklevel=3)
+    order = np.argsort(read.energy, kind="stable")
+    coords: dict[str, Any] = {
+        "spectrum": list(read.names),
+        "energy": ("energy", read.energy[order], {"units": "eV"}),
+    }
+    if read.position is not None:
+        coords["position"] = ("spectrum", read.position, {"units": "µm"})
+    return xr.DataArray(
+        read.values[:, order],
+        dims=("spectrum", "energy"),
+        coords=coords,
+        attrs={
+            "quantity": read.quantity,
+            "source": str(read.where),
+            **{choice.kind: choice.name for choice in read.choices},
+            **read.attrs,
+        },
+    )

@@ -1,0 +1,71 @@
+"""Write files so that an old one is replaced only by a complete new one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from chemoscape.errors import FileFormatError
+
+
+def save(write: Callable[[Any, Path, Path], str], content: Any, target: Path) -> str:
+    """Call ``write(content, part, target)`` for a hidden sibling of `target`, then move it there.
+
+    Files that the writer makes beside the part (``.dat`` for an ``.ncb``) have the part's stem and
+    move too.
+    """
+    if target.is_dir() and target.suffix.lower() != ".zarr":
+        raise FileFormatError("is a folder", str(target), "give the name of a file")
+    work = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        work.mkdir()
+        loss = write(content, work / target.name, target)
+        for made in work.iterdir():
+            _move(made, target.with_name(made.name))
+    except OSError as error:
+        raise FileFormatError(
+            f"cannot be written ({error.strerror or error})",
+            str(target),
+            "choose a folder that exists, may be written to and has room",
+        ) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return loss
+
+
+def _move(made: Path, target: Path) -> None:
+    """Rename, replacing a file, or a folder that is no longer there half-way."""
+    if target.is_dir():
+        aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.old")
+        target.rename(aside)
+        try:
+            made.rename(target)
+        except OSError:
+            aside.rename(target)
+            raise
+        shutil.rmtree(aside, ignore_errors=True)
+    else:
+        os.replace(made, target)
+
+
+def save_spectra(spectra: xr.DataArray, target: Path) -> None:
+    """Write spectra as aXis2000 text or as a csv table."""
+    from chemoscape.formats import spectra as texts
+
+    writers = {".txt": texts.write_axis2000, ".csv": texts.write_csv}
+    writer = writers.get(target.suffix.lower())
+    if writer is None:
+        raise FileFormatError(
+            f"spectra are not written to files that end in {target.suffix or 'nothing'!r}",
+            str(target),
+            f"use one of {', '.join(writers)}",
+        )
+    table = spectra if spectra.ndim == 2 else spectra.expand_dims(spectrum=["spectrum"])
+    save(lambda content, part, final: writer(content, part), np.asarray and table, target)

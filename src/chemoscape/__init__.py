@@ -16,6 +16,8 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "open_stack": "chemoscape.formats",
     "save_stack": "chemoscape.formats",
+    "open_spectra": "chemoscape.formats",
+    "save_spectra": "chemoscape.formats",
     "Region": "chemoscape.stack",
     "measure_drift": "chemoscape.preprocess.drift",
     "align": "chemoscape.preprocess.drift",

@@ -239,7 +239,7 @@ def reduce_blocks(
     >>> reduce_blocks(np.sum, lambda a, b: a + b, np.ones((5, 2, 3))).item()
     30.0
     """
-    n_y, n_x = cubes[0].shape[-2:]
+    n_y = cubes[0].shape[-2]
     if any(is_lazy(cube) for cube in cubes):
         import dask
 

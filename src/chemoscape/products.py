@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import xarray as xr
 
 from chemoscape import results
 from chemoscape.decompose.lcf import linear_combination_fit
+from chemoscape.formats import checksum
 from chemoscape.mechanics.fields import StressField
 from chemoscape.preprocess.absorbance import sample_mask
 from chemoscape.preprocess.drift import Drift
@@ -60,7 +60,7 @@ def summarise(
     return results.RunSummary(
         input=results.InputSummary(
             path=str(path),
-            sha256=_sha256(path),
+            sha256=checksum(path, **recipe.input.options()) if recipe.input.path else None,
             format=str(stack.attrs.get("format", "")),
             shape=stack.shape,
             energy_range_eV=(float(stack.energy[0]), float(stack.energy[-1])),
@@ -252,11 +252,3 @@ def _sample(done: Products) -> xr.DataArray:
             return maps["sample"]
     assert done.od is not None  # noqa: S101 - every run has an optical density
     return sample_mask(done.od)
-
-
-def _sha256(path: Path) -> str | None:
-    """Checksum of the file that was named; None for a folder."""
-    if not path.is_file():
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -255,9 +255,7 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
 
 def read(recipe: Recipe) -> xr.DataArray:
     """Open the stack, leave out frames and blank regions as the recipe says."""
-    said = recipe.input.model_dump(exclude={"path", "energies", "drop_energies", "exclude"})
-    options = {key: value for key, value in said.items() if value not in ("", None)}
-    stack = open_stack(recipe.input.path, energy=recipe.input.energies or None, **options)
+    stack = open_stack(recipe.input.path, **recipe.input.options())
     keep = measured(stack)
     for unwanted in recipe.input.drop_energies:
         apart = np.abs(stack.energy.values - unwanted)

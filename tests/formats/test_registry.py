@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from chemoscape.errors import FileFormatError, StackError
-from chemoscape.formats import describe, formats, open_stack, save_stack
+from chemoscape.formats import checksum, describe, formats, open_stack, save_stack
 from chemoscape.stack import build
 
 
@@ -60,3 +61,58 @@ def test_records_are_complete() -> None:
 def test_what_is_no_path(given_wrongly):
     with pytest.raises(FileFormatError, match="expected the path of a file"):
         open_stack(given_wrongly)
+
+
+def test_checksum(tmp_path: Path, data_folder: Path) -> None:
+    """That of one file is its own; of several, that of what sha256sum prints."""
+    stack = build(np.full((2, 3, 4), 50.0), [1, 2], range(3), range(4), quantity="counts")
+    save_stack(stack, tmp_path / "a.h5")
+    own = hashlib.sha256((tmp_path / "a.h5").read_bytes()).hexdigest()
+    assert checksum(tmp_path / "a.h5") == own
+    folder = data_folder / "als_fe2p" / "71214078"
+    files = sorted([folder / "71214078.hdr", *folder.glob("*.xim")])
+    lines = [f"{hashlib.sha256(one.read_bytes()).hexdigest()}  {one.name}\n" for one in files]
+    assert checksum(folder) == hashlib.sha256("".join(lines).encode()).hexdigest()
+    assert checksum(folder / "71214078.hdr") == checksum(folder)
+
+
+@pytest.mark.parametrize(
+    ("wish", "message"),
+    [
+        ({"angle": 30}, "there are no angles to choose from"),
+        ({"axes": "yyx"}, r"no order of e, y and x; write it as \"eyx\""),
+        ({"quantity": "absorbance"}, "there is no quantity 'absorbance'; use counts"),
+        ({"energy": [1.0]}, "holds 2 images, but 1 energies were given"),
+        ({"energy": ["a"]}, "not positive numbers"),
+        ({"energy": [-1.0, 2.0]}, "not positive numbers"),
+        ({"pixel_um": 0.0}, "a pixel of 0.0 µm is impossible"),
+    ],
+)
+def test_wishes_that_cannot_be_met(tmp_path: Path, wish: dict[str, object], message: str) -> None:
+    stack = build(np.full((2, 3, 4), 50.0), [1, 2], range(3), range(4), quantity="counts")
+    save_stack(stack, tmp_path / "a.h5")
+    with pytest.raises(FileFormatError, match=message):
+        open_stack(tmp_path / "a.h5", **wish)  # type: ignore[arg-type]
+
+
+def test_a_decimal_comma_is_not_taken_for_two_columns(tmp_path: Path) -> None:
+    (tmp_path / "energies.txt").write_text("# eV\n510,5\n520,5\n")
+    stack = build(np.full((2, 3, 4), 50.0), [1, 2], range(3), range(4), quantity="counts")
+    save_stack(stack, tmp_path / "a.h5")
+    with pytest.raises(FileFormatError, match=r"'510,5', which could be one number or two"):
+        open_stack(tmp_path / "a.h5", energy=tmp_path / "energies.txt")
+
+
+def test_what_the_user_says_wins(tmp_path: Path) -> None:
+    stack = build(
+        np.arange(24.0).reshape(2, 3, 4), [1, 2], range(3), [3, 2, 1, 0], quantity="counts"
+    )
+    save_stack(stack, tmp_path / "a.h5")
+    (tmp_path / "energies.txt").write_text("# eV\n520.5\n510.5\n")
+    said = open_stack(
+        tmp_path / "a.h5", energy=tmp_path / "energies.txt", pixel_um=0.5, quantity="transmission"
+    )
+    assert said.energy.values.tolist() == [510.5, 520.5]
+    np.testing.assert_array_equal(said, stack[::-1])  # energies are in the order of the file
+    assert said.x.values.tolist() == [0.0, 0.5, 1.0, 1.5]
+    assert said.attrs["quantity"] == "transmission"

@@ -343,57 +343,6 @@ def test_other_scans_are_refused(tmp_path: Path, kind: str) -> None:
         open_stack(path)
 
 
-def test_a_scan_in_progress(tmp_path: Path) -> None:
-    """The images to come are NaN, and so are the rows that the last one does not have yet."""
-    path = small_stack(tmp_path)
-    (tmp_path / "s_a002.xim").unlink()
-    rows = (tmp_path / "s_a001.xim").read_bytes().splitlines(keepends=True)
-    (tmp_path / "s_a001.xim").write_bytes(rows[0] + rows[1] + rows[2][:7])
-    with pytest.warns(
-        ChemoscapeWarning, match=r"the last 1 of 3 images, at 512\.25 eV, are not th"
-    ):
-        stack = open_stack(path)
-    np.testing.assert_array_equal(stack[0], frame(0))
-    np.testing.assert_array_equal(stack[1, :2], frame(1)[:2])
-    assert stack[1, 2].isnull().all()
-    assert stack[2].isnull().all()
-    np.testing.assert_allclose(stack.energy, ENERGIES)
-    assert not describe(path)["complete"]
-
-
-def test_watching_a_scan(tmp_path: Path) -> None:
-    path = small_stack(tmp_path)
-    images = [tmp_path / f"s_a{k:03d}.xim" for k in range(3)]
-    to_come = [image.read_bytes() for image in images]
-    for image in images[1:]:
-        image.unlink()
-    seen = []
-    for k, stack in enumerate(watch(path, every=0.001), start=1):
-        seen.append(int(stack.notnull().all(("y", "x")).sum()))
-        if k < 3:
-            images[k].write_bytes(to_come[k])
-    assert seen == [1, 2, 3]
-
-
-@pytest.mark.parametrize("rows", [slice(0, 1), slice(1, 3), slice(2, 3), slice(0, 3)])
-@pytest.mark.parametrize("end", ["\n", "\t\r\n", "\r\n\r\n"])
-def test_bands_of_rows(tmp_path: Path, rows: slice, end: str) -> None:
-    path = small_stack(tmp_path, end)
-    source, _ = open_source(path)
-    band = pickle.loads(pickle.dumps(source.read))(slice(1, 3), rows)
-    np.testing.assert_array_equal(band, np.stack([frame(1), frame(2)])[:, rows])
-
-
-def test_lazy_is_the_same(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = data_folder / "als_fe2p" / "71214078"
-    monkeypatch.setattr(blocks, "BAND_BYTES", 123 * 125 * 4 * 20)
-    lazy, whole = open_stack(folder, lazy=True), open_stack(folder, lazy=False)
-    assert blocks.is_lazy(lazy)
-    assert lazy.data.chunks == ((123,), (20,) * 6 + (5,), (125,))
-    xr.testing.assert_identical(lazy.isel(y=slice(33, 50)).compute(), whole.isel(y=slice(33, 50)))
-    xr.testing.assert_identical(lazy.compute(), whole)
-
-
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

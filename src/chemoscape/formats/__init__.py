@@ -23,6 +23,7 @@ from chemoscape.formats._source import Source, Wanted
 
 __all__ = [
     "Format",
+    "checksum",
     "describe",
     "described",
     "find_format",
@@ -35,7 +36,23 @@ __all__ = [
     "watch",
 ]
 
-_MODULES = ("sdf", "hdf5")
+_MODULES = (
+    "sdf",
+    "hdf5",
+    "nxstxm",
+    "exchange",
+    "mistral",
+    "cxi",
+    "xanespy",
+    "tiff",
+    "axis2000",
+    "stk",
+    "xradia",
+    "numpy_array",
+    "zarr_store",
+    "results_file",
+    "netcdf",
+)
 
 
 def formats() -> tuple[Format, ...]:
@@ -55,7 +72,7 @@ def find_format(path: str | Path) -> tuple[Format, Path]:
     for known in formats():
         if known.sniff(found):
             return known, found
-    titles = "; ".join(f"{known.title} ({', '.join(known.extensions)})" for known in formats())
+    titles = ", ".join(known.title for known in formats())
     raise FileFormatError("is no stack in a format known here", str(path), f"known are {titles}")
 
 
@@ -163,6 +180,21 @@ def describe(path: str | Path, *, look: bool = True, **options: Any) -> dict[str
     from chemoscape.formats import _inspection
 
     return _inspection.facts(path, look=look, **options)
+
+
+def checksum(path: str | Path, **options: Any) -> str:
+    """SHA-256 of the file that holds a stack.
+
+    Of several files (a header with its images, a folder) it is that of the lines that ``sha256sum
+    NAMES`` prints in their folder, by ascending names.
+
+    Parameters
+    ----------
+    path, **options
+        As in `open_stack`.
+    """
+    source, _ = open_source(path, **options)
+    return _guard.checksum(source.files or (source.where,), source.where.parent)
 
 
 def described(facts: dict[str, Any]) -> str:

@@ -7,7 +7,9 @@ because a header says so: the size on disk decides.
 
 from __future__ import annotations
 
+import hashlib
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +82,24 @@ def regular_file(path: str | Path, *, inside: Path | None = None) -> Path:
 def believed_bytes(*paths: Path) -> int:
     """How large an array these files may claim to hold."""
     return _BELIEVED_BYTES + 4 * sum(path.stat().st_size for path in paths if path.is_file())
+
+
+def checksum(paths: Sequence[Path], folder: Path) -> str:
+    """SHA-256 of a file, or of the lines ``sha256sum`` prints for several, by ascending names."""
+    files = sorted(
+        {one for path in paths for one in ([path] if path.is_file() else path.rglob("*"))}
+    )
+    sums = []
+    for path in (one for one in files if one.is_file()):
+        with path.open("rb") as file:
+            sums.append((path, hashlib.file_digest(file, "sha256").hexdigest()))
+    if len(sums) == 1:
+        return sums[0][1]
+    lines = (
+        f"{digest}  {path.relative_to(folder) if path.is_relative_to(folder) else path.name}\n"
+        for path, digest in sums
+    )
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def read_at(path: Path, offset: int, n_bytes: int) -> bytes:

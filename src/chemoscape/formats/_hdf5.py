@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from chemoscape.errors import ChemoscapeError, FileFormatError
-from chemoscape.formats import _guard
+from chemoscape.formats import _guard, _hdf5_heap
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 
@@ -51,7 +51,9 @@ def opened(path: Path) -> Iterator[h5py.File]:
         The file is damaged; also for anything h5py raises inside the block.
     """
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        if wrong := _hdf5_heap.trouble(path):
+            raise OSError(wrong)
+        with _without_locks(path) as file:
             yield file
     except ChemoscapeError:
         raise
@@ -62,6 +64,16 @@ def opened(path: Path) -> Iterator[h5py.File]:
             str(path),
             "copy it again, or wait until the scan has ended",
         ) from error
+
+
+def _without_locks(path: Path) -> h5py.File:
+    """An HDF5 file for reading, with locks only when this process has it open with them already."""
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        if "locking flag" not in str(error):
+            raise
+        return h5py.File(path, "r")  # xarray, in a user's notebook, opens files so
 
 
 def child(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
@@ -120,6 +132,10 @@ def array(group: h5py.Group, path: str) -> h5py.Dataset | None:
         )
     stored = found.id.get_storage_size()
     fixed = found.chunks is None
+    if not fixed and not stored and found.size:  # to read it can crash the library
+        raise FileFormatError(
+            f"{found.name} holds no data", where, "nothing was measured yet, or the file is damaged"
+        )
     if found.dtype.kind in "fiucbV" and (
         (fixed and 0 < stored < found.nbytes)
         or found.nbytes > _guard.believed_bytes(Path(where)) + _DEEPEST_COMPRESSION * stored
@@ -129,6 +145,22 @@ def array(group: h5py.Group, path: str) -> h5py.Dataset | None:
             "can hold",
             where,
             "the file is damaged: copy it again",
+        )
+    return found
+
+
+def held(group: h5py.Group, path: str) -> h5py.Dataset:
+    """The dataset of numbers at ``path``, which was there when the file was described.
+
+    Raises
+    ------
+    FileFormatError
+        It is gone, or claims more than its bytes can hold.
+    """
+    found = array(group, path)
+    if found is None:
+        raise FileFormatError(
+            f"no longer holds {path}", str(group.file.filename), "open the file again"
         )
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from chemoscape import blocks
-from chemoscape.errors import FileFormatError
+from chemoscape.errors import ChemoscapeWarning, FileFormatError
 from chemoscape.formats import _guard, _opening
 from chemoscape.formats._record import Format
 from chemoscape.formats._source import Source, some
@@ -185,7 +186,8 @@ def _look(source: Source, wrong: list[str]) -> dict[str, Any]:
     lowest, highest = np.inf, -np.inf
     empty = np.ones(n_energy, dtype=bool)
     for rows in parts:
-        values = source.read(slice(0, n_energy), rows).reshape(n_energy, -1)
+        values = np.asarray(source.read(slice(0, n_energy), rows), dtype=np.float32)
+        values = values.reshape(n_energy, -1)
         known = np.isfinite(values)
         empty &= ~known.any(axis=1)
         seen += values.size
@@ -227,18 +229,21 @@ def _spectra_facts(
     if not path.is_file():
         raise no_stack
     try:
-        table = open_spectra(path, **allowed)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ChemoscapeWarning)
+            table = open_spectra(path, **allowed)
     except FileFormatError:
         raise no_stack from None
+    said = [str(one.message).removeprefix(f"{path}: ") for one in caught]
     energy = table["energy"].values
     return {
         "format": known.name if known else "spectra",
-        "format_title": f"{known.title}, spectra" if known else "spectra as text",
+        "format_title": f"{known.title}, spectra" if known else table.attrs.get("layout", "text"),
         "spectra": some([str(name) for name in table["spectrum"].values]),
         "shape": list(table.shape),
         "energy_range_eV": [float(energy[0]), float(energy[-1])],
         "energy_step_eV": _span(np.diff(energy)) if energy.size > 1 else None,
         "position_um": _span(table["position"].values) if "position" in table.coords else None,
         **{key: value for key, value in table.attrs.items() if value not in ("", None)},
-        "looks_wrong": [],
+        "looks_wrong": said,
     }

@@ -18,6 +18,7 @@ ENDINGS = (".txt", ".csv", ".dat")
 #: A list of energies is a few kB; beyond this it is something else.
 _LIMIT = 4_000_000
 
+_MAYBE_DECIMAL_COMMA = re.compile(r"\d+,\d+")
 _ENERGY_IN_NAME = re.compile(r"(?<![\d.])(\d{1,6}(?:\.\d{1,9})?)[ _-]?eV(?![a-z])", re.IGNORECASE)
 
 
@@ -48,7 +49,15 @@ def read_energies(path: Path) -> np.ndarray:
     FileFormatError
         The file holds no positive numbers.
     """
-    table = parse_rows(_guard.read_text(path, limit=_LIMIT), where=str(path))
+    text = _guard.read_text(path, limit=_LIMIT)
+    rows = [line.strip() for line in text.splitlines() if line.strip() and line[0] not in "#%*!"]
+    if rows and all(_MAYBE_DECIMAL_COMMA.fullmatch(row) for row in rows):
+        raise FileFormatError(
+            f"holds lines like {rows[0]!r}, which could be one number or two",
+            str(path),
+            "write energies with a decimal point",
+        )
+    table = parse_rows(text, where=str(path))
     values = table[:, 0].copy() if len(table) > 1 or table.shape[1] < 3 else table[0].copy()
     if not (np.isfinite(values) & (values > 0)).all():
         raise FileFormatError(
@@ -61,7 +70,7 @@ def energies_beside(path: Path, counts: Collection[int]) -> Beside:
     """The first list beside `path` that holds one of `counts` energies.
 
     Looked for are ``<stem>.txt``, ``.csv``, ``.dat`` and ``energies`` or ``energy`` with the same
-    endings: beside a file, or in a folder of images (then also beside that folder).
+    endings: in a folder of images, then beside it; of a file, beside it.
 
     Parameters
     ----------
@@ -116,18 +125,16 @@ def natural_key(name: str) -> tuple[tuple[str, int], ...]:
     >>> sorted(["a10.tif", "a9.tif", "a1.tif"], key=natural_key)
     ['a1.tif', 'a9.tif', 'a10.tif']
     """
-    parts = re.split(r"(\d{1,18})", name.lower())
-    return tuple(
-        (text, int(digits or 0))
-        for text, digits in zip(parts[::2], [*parts[1::2], ""], strict=True)
-    )
+    texts = re.split(r"(\d{1,18})", name.lower())
+    numbers = [*texts[1::2], "0"]
+    return tuple((text, int(digits)) for text, digits in zip(texts[::2], numbers, strict=True))
 
 
 def _candidates(path: Path) -> list[Path]:
     """Lists that exist, the most particular first."""
+    stems = [path.with_name(path.stem), path.parent / "energies", path.parent / "energy"]
     if path.is_dir():
-        stems = [path / path.name, path.parent / path.name, path / "energies", path / "energy"]
-    else:
-        stems = [path.with_name(path.stem), path.parent / "energies", path.parent / "energy"]
+        inside = [path / path.name, path / "energies", path / "energy"]
+        stems = [*inside, path.with_name(path.name), *stems]
     named = [stem.with_name(stem.name + ending) for stem in stems for ending in ENDINGS]
-    return [file for file in named if file.is_file() and file != path]
+    return [file for file in dict.fromkeys(named) if file.is_file() and file != path]

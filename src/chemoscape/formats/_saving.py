@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
-from chemoscape.errors import FileFormatError
+from chemoscape.errors import ChemoscapeWarning, FileFormatError
 
 
 def save(write: Callable[[Any, Path, Path], str], content: Any, target: Path) -> str:
@@ -67,5 +67,9 @@ def save_spectra(spectra: xr.DataArray, target: Path) -> None:
             str(target),
             f"use one of {', '.join(writers)}",
         )
-    table = spectra if spectra.ndim == 2 else spectra.expand_dims(spectrum=["spectrum"])
-    save(lambda content, part, final: writer(content, part), np.asarray and table, target)
+    if "spectrum" not in spectra.dims:
+        name = "spectrum" if "spectrum" in spectra.coords else {"spectrum": ["spectrum"]}
+        spectra = spectra.expand_dims(name)
+    loss = save(lambda content, part, final: writer(content, part), spectra, target)
+    if loss:
+        warnings.warn(f"{target}: {loss}", ChemoscapeWarning, stacklevel=3)

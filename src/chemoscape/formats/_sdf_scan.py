@@ -19,6 +19,9 @@ from chemoscape.formats._sdf_header import HEADER_LIMIT, Table, parse_header
 #: region.
 IMAGE_FILE = re.compile(r"(?P<base>.+)_(?P<channel>[a-z])(?P<digits>\d{0,7})\.xim", re.IGNORECASE)
 
+#: Names of point spectra: ``base_0.xsp``, with the number of the region; all channels as columns.
+SPECTRUM_FILE = re.compile(r"(?P<base>.+)_(?P<digits>\d{1,4})\.xsp", re.IGNORECASE)
+
 _TIME = re.compile(r"(\d{4})\s*([A-Za-z]{3})[a-z]*\s*(\d{1,2})\s+(\d{1,2}):(\d{2}):(\d{2})")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MICROMETRES = {"um": 1.0, "µm": 1.0, "μm": 1.0, "microns": 1.0, "nm": 1e-3, "mm": 1e3}
@@ -66,8 +69,8 @@ class Scan:
         return str(self.header)
 
 
-def read_scan(path: Path) -> Scan:
-    """Read and understand the header that belongs to `path`."""
+def read_header(path: Path) -> tuple[Path, Table]:
+    """The header that belongs to `path`, and what it holds: a ScanDefinition at least."""
     headers = [header for header in candidate_headers(path) if is_header(header)]
     if len(headers) != 1:
         names = ", ".join(sorted(header.name for header in headers)[:6])
@@ -78,9 +81,15 @@ def read_scan(path: Path) -> Scan:
         )
     header = _guard.regular_file(headers[0])
     facts = parse_header(_guard.read_text(header, limit=HEADER_LIMIT), where=str(header))
-    definition = facts.get("ScanDefinition")
-    if not isinstance(definition, dict):
+    if not isinstance(facts.get("ScanDefinition"), dict):
         raise FileFormatError("has no ScanDefinition", str(header), _DAMAGED)
+    return header, facts
+
+
+def read_scan(path: Path) -> Scan:
+    """Read and understand the header of the stack of images that belongs to `path`."""
+    header, facts = read_header(path)
+    definition = facts["ScanDefinition"]
     kind = text_of(definition, "Type")
     _refuse_other_scans(definition, kind, str(header))
     requested, dwell = _requested(facts, str(header))
@@ -89,17 +98,17 @@ def read_scan(path: Path) -> Scan:
         header=header,
         kind=kind,
         axes=tuple(
-            (_axis(region, "QAxis", str(header)), _axis(region, "PAxis", str(header)))
-            for region in _tables(definition.get("Regions"), "Regions", str(header))
+            (lengths_of(region, "QAxis", str(header)), lengths_of(region, "PAxis", str(header)))
+            for region in tables_of(definition.get("Regions"), "Regions", str(header))
         ),
-        nominal=_points(nominal, "StackAxis", str(header))
+        nominal=points_of(nominal, "StackAxis", str(header))
         if isinstance(nominal, dict)
         else np.empty(0),
         requested=requested,
         requested_dwell=dwell,
         channels=tuple(
             (text_of(channel, "Name"), text_of(channel, "Unit"))
-            for channel in _tables(definition.get("Channels"), "Channels", str(header))
+            for channel in tables_of(definition.get("Channels"), "Channels", str(header))
         ),
         facts=facts,
     )
@@ -109,7 +118,7 @@ def candidate_headers(path: Path) -> list[Path]:
     """Files that may be the header of `path`."""
     if path.is_dir():
         return [file for file in path.iterdir() if file.suffix.lower() == ".hdr"]
-    image = IMAGE_FILE.fullmatch(path.name)
+    image = IMAGE_FILE.fullmatch(path.name) or SPECTRUM_FILE.fullmatch(path.name)
     if image is None:
         return [path]
     return [
@@ -133,7 +142,9 @@ def _refuse_other_scans(definition: Table, kind: str, where: str) -> None:
         raise FileFormatError(
             f"holds a scan of type {kind!r}, not a stack of images",
             where,
-            "open an image scan; spectra (.xsp) are read with chemoscape.formats.spectra",
+            "open it with cs.open_spectra"
+            if re.search(r"line|point", kind, re.IGNORECASE)
+            else "open an image scan",
         )
     axis = definition.get("StackAxis")
     if isinstance(axis, dict):
@@ -154,7 +165,7 @@ def _requested(facts: Table, where: str) -> tuple[np.ndarray, np.ndarray]:
         return np.empty(0), np.empty(0)
     energies, dwell = [], []
     total = 0
-    for region in _tables(regions, "EnergyRegions", where):
+    for region in tables_of(regions, "EnergyRegions", where):
         start, end, points = (
             number_of(region, key) for key in ("StartEnergy", "EndEnergy", "Points")
         )
@@ -166,7 +177,7 @@ def _requested(facts: Table, where: str) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(energies or [np.empty(0)]), np.concatenate(dwell or [np.empty(0)])
 
 
-def _axis(region: Table, name: str, where: str) -> np.ndarray:
+def lengths_of(region: Table, name: str, where: str) -> np.ndarray:
     """Pixel centres in µm."""
     axis = region.get(name)
     if not isinstance(axis, dict):
@@ -178,10 +189,10 @@ def _axis(region: Table, name: str, where: str) -> np.ndarray:
             where,
             "correct Unit in the header (um, nm, mm)",
         )
-    return _points(cast(Table, axis), name, where) * _MICROMETRES[unit]
+    return points_of(cast(Table, axis), name, where) * _MICROMETRES[unit]
 
 
-def _points(axis: Mapping[str, Any], name: str, where: str) -> np.ndarray:
+def points_of(axis: Mapping[str, Any], name: str, where: str) -> np.ndarray:
     """``Points = (n, p1, …, pn)`` of an axis."""
     values = axis.get("Points")
     if not isinstance(values, list) or not all(type(value) is float for value in values):
@@ -195,7 +206,7 @@ def _points(axis: Mapping[str, Any], name: str, where: str) -> np.ndarray:
     return np.array(values[1:])
 
 
-def _tables(value: Any, name: str, where: str) -> list[Table]:
+def tables_of(value: Any, name: str, where: str) -> list[Table]:
     """``(n, {…}, …)`` as a list of the n tables."""
     if not isinstance(value, list) or not value or value[0] != len(value) - 1:
         raise FileFormatError(f"{name} is not a list of as many blocks as it says", where, _DAMAGED)

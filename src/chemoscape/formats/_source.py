@@ -1,8 +1,8 @@
 """What a reader found in a file, before any image is read.
 
 A reader turns a path into a `Source` (or, of line scans and point spectra, into `Spectra`) and
-knows nothing of the rest: no xarray, no Dask, no sorting or flipping. `chemoscape.formats` does that
-for all formats alike.
+knows nothing of the rest: no xarray, no Dask, no sorting or flipping. `chemoscape.formats` does
+that for all formats alike.
 """
 
 from __future__ import annotations

@@ -91,22 +91,26 @@ def write(stack: xr.DataArray, path: Path, final: Path) -> str:
     """Write a Stack band by band."""
     n_energy, n_y, n_x = stack.shape
     height = int(np.clip(_CHUNK_BYTES // (4 * n_energy * n_x), 1, n_y))
-    axes = xr.Dataset(coords=stack.coords, attrs={_MARK: _VERSION, "Conventions": "chemoscape"})
-    # The axes have checksums too: one wrong energy would put the frames in another order.
-    encoding: dict[Any, Any] = {
-        name: {"chunksizes": axis.shape, "fletcher32": True, "_FillValue": None}
-        for name, axis in axes.coords.items()
-        if axis.ndim and axis.dtype.kind in "if"
-    }
-    axes.to_netcdf(path, engine="h5netcdf", encoding=encoding)
-    with h5py.File(path, "r+") as file:
+    # v110: the file's own tables have checksums then. So have the axes, since one wrong energy
+    # would put the frames in another order.
+    with h5py.File(path, "w", libver=("v110", "v110")) as file:
+        file.attrs.update({_MARK: _VERSION, "Conventions": "chemoscape"})
+        for name, axis in stack.coords.items():
+            guarded = {"chunks": axis.shape, "fletcher32": True} if axis.dtype.kind in "if" else {}
+            values = (
+                axis.values if axis.dtype.kind in "ifu" else axis.values.astype(str).astype("O")
+            )
+            file.create_dataset(str(name), data=values, **guarded).attrs.update(axis.attrs)
         variable = file.create_dataset(
             VARIABLE, stack.shape, np.float32, chunks=(n_energy, height, n_x), fletcher32=True
         )
         variable.attrs.update(stack.attrs)
-        for axis, name in enumerate(stacks.DIMS):
-            variable.dims[axis].attach_scale(file[name])
+        for number, name in enumerate(stacks.DIMS):
+            file[name].make_scale(name)
+            variable.dims[number].attach_scale(file[name])
         others = [str(name) for name in stack.coords if name not in stacks.DIMS]
+        for name in others:
+            file[name].dims[0].attach_scale(file["energy"])
         if others:
             variable.attrs["coordinates"] = " ".join(others)
         for rows, values in blocks.iterate(stack, rows_per_read=height):

@@ -18,7 +18,7 @@ from typing import cast
 import numpy as np
 
 from chemoscape.errors import FileFormatError
-from chemoscape.formats import _guard, _xim
+from chemoscape.formats import _guard, _sdf_spectra, _xim
 from chemoscape.formats._record import Format
 from chemoscape.formats._sdf_header import Table
 from chemoscape.formats._sdf_scan import (
@@ -350,5 +350,6 @@ FORMAT = Format(
     extensions=(".hdr", ".xim"),
     sniff=sniff,
     open=open_,
+    spectra=_sdf_spectra.open_,
     about="ALS, CLS, PolLux, MAX IV; several channels and regions",
 )

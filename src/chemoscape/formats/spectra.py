@@ -23,11 +23,10 @@ from chemoscape.formats import _guard, _hdf5, _spectra_library, athena, msa
 from chemoscape.formats._source import Spectra, Wanted
 from chemoscape.formats._spectra_labels import Column, columns_of, fields_of, find_energy
 from chemoscape.formats._spectra_records import finished, in_eV, unique_names
-from chemoscape.formats._spectra_rows import COMMENTS, parse_rows, parse_sheet, parse_table
+from chemoscape.formats._spectra_rows import parse_rows, parse_sheet, parse_table
 from chemoscape.formats._spectra_writing import write_axis2000, write_csv
 
 __all__ = [
-    "COMMENTS",
     "parse_rows",
     "parse_table",
     "read_spectra",
@@ -40,6 +39,7 @@ __all__ = [
 _GZIP = b"\x1f\x8b"
 _NAME_FIELDS = ("name", "common name", "title", "sample.name", "standard.label")
 _AXIS2000 = re.compile(r"%\s*1d\s*")
+_XDI = re.compile(r"#\s*XDI/")
 _DENSITY = re.compile(r"od|optical[ _]density", re.IGNORECASE)
 
 
@@ -134,7 +134,7 @@ def _of_columns(text: str, path: Path) -> Spectra:
         text = "\n".join(re.sub(r"^\s*;", "#", line) for line in text.splitlines())
     sheet = parse_sheet(text, where=str(path))
     fields = fields_of(sheet.head)
-    columns = columns_of(sheet.head, fields, sheet.table.shape[1])
+    columns = columns_of(sheet, fields)
     axis, others, notes = find_energy(columns, sheet.table, str(path))
     unit = f"{columns[axis].name} {columns[axis].unit}" if columns else ""
     energy, said = in_eV(sheet.table[:, axis], unit)
@@ -147,7 +147,7 @@ def _of_columns(text: str, path: Path) -> Spectra:
         names=unique_names(names),
         position=_positions(fields, len(others)),
         quantity=_quantity(fields) or ("optical_density" if density else ""),
-        attrs=_attributes(fields),
+        attrs=_attributes(fields, _first(sheet.head)),
         notes=(*notes, *said),
     )
     return _as_axis2000(spectra, sheet.head) if _AXIS2000.fullmatch(_first(sheet.head)) else spectra
@@ -201,8 +201,8 @@ def _quantity(fields: Mapping[str, str]) -> str:
     return said if said in ("counts", "transmission", "optical_density") else ""
 
 
-def _attributes(fields: Mapping[str, str]) -> dict[str, str]:
-    """Flat facts of the sample."""
+def _attributes(fields: Mapping[str, str], first: str) -> dict[str, str]:
+    """Flat facts of the file and the sample."""
     known = {
         "element": ("element.symbol", "element"),
         "edge": ("element.edge", "edge"),
@@ -212,4 +212,5 @@ def _attributes(fields: Mapping[str, str]) -> dict[str, str]:
     found = {
         name: next((fields[k] for k in keys if fields.get(k)), "") for name, keys in known.items()
     }
-    return {"layout": "columns of text", **{name: text for name, text in found.items() if text}}
+    layout = "XDI" if _XDI.match(first) else "columns of text"
+    return {"layout": layout, **{name: text for name, text in found.items() if text}}

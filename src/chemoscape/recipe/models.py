@@ -6,7 +6,7 @@ unknown keys are made from it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -85,6 +85,12 @@ class Input(Section):
         [], description="frames to leave out, eV (nearest within 0.01 eV)"
     )
     exclude: list[RegionTable] = Field([], description="regions to leave out of everything, µm")
+
+    def options(self) -> dict[str, Any]:
+        """Keywords of `chemoscape.formats.open_stack`: what is said of how to read the file."""
+        keys = ("channel", "region", "angle", "axes", "pixel_um", "quantity")
+        said = {"energy": self.energies, **{key: getattr(self, key) for key in keys}}
+        return {key: value for key, value in said.items() if value not in ("", None)}
 
 
 class Drift(Section):

@@ -48,7 +48,9 @@ class InputSummary(_Part):
     """What was read."""
 
     path: str
-    sha256: str | None = Field(description="of the file; null when the stack came from memory")
+    sha256: str | None = Field(
+        description="of the file; of several files, of the lines `sha256sum` prints for them"
+    )
     format: str
     shape: tuple[int, int, int] = Field(description="energies, rows, columns")
     energy_range_eV: tuple[float, float]

@@ -1,0 +1,120 @@
+"""From any format to any other: bit for bit, or to the rounding that is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from chemoscape import blocks
+from chemoscape.cli import main
+from chemoscape.errors import ChemoscapeWarning, FileFormatError
+from chemoscape.formats import formats, open_stack, save_stack
+from chemoscape.formats.conversion import convert, written_endings
+from chemoscape.stack import build
+
+ENDINGS = sorted({ending for one in formats() for ending in one.write_extensions})
+
+
+@pytest.fixture
+def stack() -> xr.DataArray:
+    rng = np.random.default_rng(0)
+    return build(
+        rng.poisson(300, (5, 6, 7)),
+        510 + 0.25 * np.arange(5),
+        3 + np.arange(6) * 0.04,
+        -2 + np.arange(7) * 0.04,
+        quantity="counts",
+        per_energy={"dwell": np.full(5, 1.5)},
+        attrs={"dwell_ms": 1.5, "counter_divider": 10},
+    )
+
+
+@pytest.mark.parametrize("first", ENDINGS)
+@pytest.mark.parametrize("second", ENDINGS)
+@pytest.mark.filterwarnings("ignore::chemoscape.errors.ChemoscapeWarning")
+def test_any_to_any(stack: xr.DataArray, tmp_path: Path, first: str, second: str) -> None:
+    """Counts are whole numbers, which every format keeps exactly."""
+    save_stack(stack, tmp_path / f"one{first}")
+    convert(tmp_path / f"one{first}", tmp_path / f"two{second}")
+    again = open_stack(tmp_path / f"two{second}", quantity="counts")
+    np.testing.assert_array_equal(again, stack)
+    np.testing.assert_allclose(again.energy, stack.energy, atol=1e-4)
+    np.testing.assert_allclose(again.y, stack.y, atol=1e-4)
+    np.testing.assert_allclose(again.x, stack.x, atol=1e-4)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.filterwarnings("ignore::chemoscape.errors.ChemoscapeWarning")
+def test_lazy_stacks_are_copied_band_by_band(
+    stack: xr.DataArray, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "BAND_BYTES", 4 * 5 * 7 * 2)
+    save_stack(stack, tmp_path / "one.h5")
+    lazy = open_stack(tmp_path / "one.h5", lazy=True)
+    save_stack(lazy, tmp_path / f"two{ending}")
+    np.testing.assert_array_equal(open_stack(tmp_path / f"two{ending}"), stack)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.filterwarnings("ignore::chemoscape.errors.ChemoscapeWarning")
+def test_an_old_file_survives_a_failure(
+    stack: xr.DataArray, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is left behind, and the old file is as it was."""
+    save_stack(stack, tmp_path / f"one{ending}")
+    before = sorted(path.name for path in tmp_path.iterdir())
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(blocks, "iterate", fail)
+    with pytest.raises(FileFormatError, match="cannot be written"):
+        save_stack(stack + 1, tmp_path / f"one{ending}")
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    np.testing.assert_array_equal(open_stack(tmp_path / f"one{ending}"), stack)
+
+
+def test_the_target_is_guarded(stack: xr.DataArray, tmp_path: Path) -> None:
+    save_stack(stack, tmp_path / "one.h5")
+    with pytest.raises(FileFormatError, match="replaced by itself"):
+        convert(tmp_path / "one.h5", tmp_path / "one.h5", overwrite=True)
+    (tmp_path / "two.h5").touch()
+    with pytest.raises(FileFormatError, match="exists already; use --overwrite"):
+        convert(tmp_path / "one.h5", tmp_path / "two.h5")
+    convert(tmp_path / "one.h5", tmp_path / "two.h5", overwrite=True)
+    with pytest.raises(FileFormatError, match=r"'\.gif'; use one of"):
+        convert(tmp_path / "one.h5", tmp_path / "two.gif")
+    with pytest.raises(FileFormatError, match="cannot be written"):
+        convert(tmp_path / "one.h5", tmp_path / "nowhere" / "two.h5")
+
+
+def test_on_the_command_line(
+    stack: xr.DataArray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_stack(stack, tmp_path / "one.h5")
+    assert main(["convert", str(tmp_path / "one.h5"), str(tmp_path / "two.zarr")]) == 0
+    assert "5 × 6 × 7 (energies × y × x)" in capsys.readouterr().err
+    assert main(["inspect", str(tmp_path / "two.zarr")]) == 0
+    assert "counts: 5 × 6 × 7" in capsys.readouterr().out
+    assert main(["convert", str(tmp_path / "one.h5"), str(tmp_path / "two.zarr")]) == 2
+    assert set(written_endings()) >= {".csv", ".txt", ".h5"}
+
+
+def test_loss_is_said(stack: xr.DataArray, tmp_path: Path) -> None:
+    density = build(
+        np.linspace(0, 3, stack.size).reshape(stack.shape),
+        stack.energy,
+        stack.y,
+        stack.x,
+        quantity="optical_density",
+    )
+    with pytest.warns(ChemoscapeWarning) as warned:
+        loss = save_stack(density, tmp_path / "one.ncb")
+    assert loss in str(warned[0].message)
+    assert "rounded to 0.0001" in loss
+    with pytest.warns(ChemoscapeWarning, match="taken for optical densities"):
+        again = open_stack(tmp_path / "one.ncb")
+    np.testing.assert_allclose(again, density, atol=0.00005001)

@@ -205,6 +205,18 @@ def test_big_maps_are_compressed_and_long_attributes_kept(tmp_path: Path) -> Non
     assert back.attrs["recipe"] == "#" * 10**5
 
 
+def test_results_are_in_memory_and_the_file_is_closed(tmp_path: Path) -> None:
+    """Also a variable that has the name of its node."""
+    density = xr.Dataset({"optical_density": (("y", "x"), np.ones((2, 3)))})
+    tree = results.results_tree(
+        {"/optical_density": density}, summary=summary(), recipe_toml="version = 1"
+    )
+    results.save_tree(tree, tmp_path / "a.h5")
+    back = results.open_results(tmp_path / "a.h5")
+    (tmp_path / "a.h5").unlink()
+    np.testing.assert_array_equal(back["/optical_density/optical_density"], np.ones((2, 3)))
+
+
 def test_saving_leaves_the_tree_alone(tree: xr.DataTree, tmp_path: Path) -> None:
     before = {node.path: dict(node.attrs) for node in tree.subtree}
     results.save_tree(tree, tmp_path / "a.h5")

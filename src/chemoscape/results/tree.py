@@ -272,6 +272,9 @@ def open_results(path: str | os.PathLike[str]) -> xr.DataTree:
             _refuse_foreign(root.attrs, file)
         with xr.open_datatree(file, engine="h5netcdf", decode_timedelta=False) as opened:
             tree = opened.load()
+            for node in tree.subtree:  # xarray's own load leaves out what is named as its node
+                for variable in node.variables.values():
+                    variable.load()
     except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
         raise ResultsError(
             f"this is not a readable results file ({error})",

@@ -334,6 +334,15 @@ def test_als_binned_left_empty(tmp_path: Path) -> None:
     np.testing.assert_allclose(stack, cube() * 10 / 9, rtol=1e-6)
 
 
+def test_arrays_that_were_made_and_never_written(tmp_path: Path) -> None:
+    path = files.als(tmp_path / "a.stxm", "2.1")
+    with h5py.File(path, "a") as file:
+        for name in ("binned_values/data", "control/data", "energy/data"):
+            del file[f"entry0/{name}"]
+            file["entry0"].create_dataset(name, (4, 5, 6), "f8", chunks=(1, 5, 6))
+    np.testing.assert_allclose(opened(path), cube() * 10 / 9, rtol=1e-6)
+
+
 def test_als_3(tmp_path: Path) -> None:
     path = files.als3(tmp_path / "a.stxm")
     with pytest.warns(
@@ -460,8 +469,9 @@ def test_a_small_file_cannot_claim_a_large_array(tmp_path: Path) -> None:
     with h5py.File(path, "a") as file:
         group = file["entry/detector_1"]
         del group["data"]
-        group.create_dataset("data", (4, 50_000, 60_000), "f4", chunks=(1, 100, 100))
-    with pytest.raises(FileFormatError, match="more than its 0 bytes can hold"):
+        data = group.create_dataset("data", (4, 50_000, 60_000), "f4", chunks=(1, 100, 100))
+        data[0, 0, 0] = 1
+    with pytest.raises(FileFormatError, match="more than its 40000 bytes can hold"):
         open_stack(path)
 
 
@@ -501,6 +511,18 @@ def test_energies_that_repeat_keep_their_first_image(tmp_path: Path) -> None:
     with pytest.warns(ChemoscapeWarning, match="2 images repeat an energy"):
         stack = open_stack(path)
     np.testing.assert_array_equal(stack, cube()[[1, 0]])
+
+
+def test_texts_of_a_type_that_none_has(tmp_path: Path) -> None:
+    path = files.definition(tmp_path / "d.nxs")
+    with h5py.File(path, "a") as file:
+        group = file["entry/detector_1"]
+        lists = np.empty(1, dtype=object)
+        lists[0] = np.array([1, 2], dtype="i4")
+        group.attrs.create("axes", lists, dtype=h5py.vlen_dtype(np.int32))
+        group["sample_x"].attrs.create("units", lists, dtype=h5py.vlen_dtype(np.int32))
+        group["sample_y"].attrs["units"] = h5py.Empty("f4")
+    np.testing.assert_array_equal(opened(path), cube())
 
 
 def test_a_heap_of_texts_with_zeros_does_not_hang(tmp_path: Path) -> None:

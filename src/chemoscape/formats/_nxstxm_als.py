@@ -15,7 +15,7 @@ import numpy as np
 from chemoscape.errors import FileFormatError
 from chemoscape.formats import _hdf5
 from chemoscape.formats._nxstxm_images import Images, has_content, unmeasured_as_nan
-from chemoscape.formats._nxstxm_names import attribute, micrometres, positions, text
+from chemoscape.formats._nxstxm_names import attribute, filled, micrometres, positions, text
 
 _BINNED = "binned_values/data"
 
@@ -101,7 +101,7 @@ def is_binned(entry: h5py.Group, samples: Images) -> bool:
     """Whether the binned images are there and filled: where the first and the last measured sample
     images hold something in their middle row, so must they.
     """
-    binned = _hdf5.array(entry, _BINNED)
+    binned = filled(entry, _BINNED)
     if binned is None or binned.ndim != 3 or binned.dtype.kind not in "fiu":
         return False
     n_energy, n_y, _ = binned.shape

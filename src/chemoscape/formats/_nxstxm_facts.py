@@ -12,6 +12,7 @@ from chemoscape.formats._nxstxm_images import Images
 from chemoscape.formats._nxstxm_names import (
     attribute,
     energies,
+    filled,
     monitors,
     scan_type,
     signal,
@@ -40,7 +41,7 @@ def ring_current(entry: h5py.Group, images: Images) -> tuple[np.ndarray | None, 
     found, note = None, ""
     for name in monitors(entry):
         group = entry[name]
-        array = _hdf5.array(group, signal(group)) if signal(group) else None
+        array = filled(group, signal(group)) if signal(group) else None
         if array is not None and not attribute(array, "units").lower().startswith(_NO_CURRENT):
             found = array
             break
@@ -49,9 +50,9 @@ def ring_current(entry: h5py.Group, images: Images) -> tuple[np.ndarray | None, 
         found = None
     values = None if found is None else per_frame(found, images)
     if values is None or not (values > 0).any():
-        values = per_frame(_hdf5.array(entry, "instrument/control/data"), images)
+        values = per_frame(filled(entry, "instrument/control/data"), images)
     if values is None or not (values > 0).any():
-        current = _hdf5.array(entry, "instrument/source/current")
+        current = filled(entry, "instrument/source/current")
         one_for_all = current is not None and current.size == 1 and images.shape[0] > 1
         values = None if one_for_all else per_frame(current, images)
     if values is None or not (values > 0).any():
@@ -68,7 +69,7 @@ def true_energies(
     """
     n_energy = images.shape[0]
     for path in ("instrument/energy/data", "energy/data", "instrument/monochromator/energy"):
-        found = _hdf5.array(entry, path)
+        found = filled(entry, path)
         if found is None or found.size == 1 or _bytes_unpacked(found, images) > _MOST_BYTES:
             continue
         values = per_frame(found, images)
@@ -95,7 +96,7 @@ def dwell(entry: h5py.Group, detector: str, n_energy: int, *, in_ms: bool) -> np
     whatever unit it notes.
     """
     for path in (f"{detector}/count_time", f"instrument/{detector}/count_time"):
-        found = _hdf5.array(entry, path)
+        found = filled(entry, path)
         if found is None or found.size not in (1, n_energy):
             continue
         values = _hdf5.numbers(entry, path)
@@ -111,7 +112,8 @@ def dwell(entry: h5py.Group, detector: str, n_energy: int, *, in_ms: bool) -> np
 
 def polarisation(entry: h5py.Group, detector: str, n_energy: int) -> np.ndarray | Fact | None:
     """Polarisation of every frame, or one for the whole scan: text or number as the file has it."""
-    values = _hdf5.numbers(entry, f"{detector}/epu_polarization")
+    path = f"{detector}/epu_polarization"
+    values = _hdf5.numbers(entry, path) if filled(entry, path) else None
     if values is not None and values.size in (1, n_energy):
         angle = _hdf5.number(entry, "instrument/epu/linear_inclined_angle")
         linear = f"linear {angle:g}°" if np.isfinite(angle) else "linear"
@@ -124,7 +126,7 @@ def polarisation(entry: h5py.Group, detector: str, n_energy: int) -> np.ndarray 
         if isinstance(motors, h5py.Group):
             paths += [f"{folder}/{name}" for name in motors if "polari" in name.lower()]
     for path in paths:
-        values = _hdf5.numbers(entry, path)
+        values = _hdf5.numbers(entry, path) if filled(entry, path) else None
         if values is not None and values.size == n_energy > 1:
             return values.reshape(-1)
         if values is not None and values.size and np.isfinite(values.reshape(-1)[0]):

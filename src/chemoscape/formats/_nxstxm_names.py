@@ -97,6 +97,14 @@ def micrometres(unit: str) -> float:
     return _MICROMETRES.get(short, 1.0)
 
 
+def filled(group: h5py.Group, path: str) -> h5py.Dataset | None:
+    """An array that a file may do without, None when it is not there or nothing was written."""
+    found = _hdf5.child(group, path)
+    if isinstance(found, h5py.Dataset) and found.chunks and not found.id.get_storage_size():
+        return None
+    return _hdf5.array(group, path)
+
+
 def entries(file: h5py.File) -> list[str]:
     """Names of the entries that hold a detector, in the order of their numbers: one per region."""
     found = [name for name in _hdf5.groups(file) if is_entry(file[name]) and detectors(file[name])]

@@ -258,7 +258,7 @@ def test_missing_companions(tmp_path: Path) -> None:
     ],
 )
 def test_damaged_text(tmp_path: Path, header: str, message: str) -> None:
-    from chemoscape.formats._axis2000_header import parse_header
+    from chemoscape.formats.axis2000._header import parse_header
 
     with pytest.raises(FileFormatError, match=message):
         parse_header(header, "s.dat")

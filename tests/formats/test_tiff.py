@@ -20,14 +20,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, FileFormatError
-from chemoscape.formats import (
-    _tiff_write,
-    describe,
-    find_format,
-    open_source,
-    open_stack,
-    save_stack,
-)
+from chemoscape.formats import describe, find_format, open_source, open_stack, save_stack
+from chemoscape.formats.tiff import _write
 from chemoscape.stack import build
 
 ENERGY = 510 + 0.2 * np.arange(4)
@@ -111,7 +105,7 @@ def test_other_programs_read_what_is_written(stack: xr.DataArray, tmp_path: Path
 def test_large_stacks_become_bigtiff(
     stack: xr.DataArray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_tiff_write, "_CLASSIC_BYTES", 100)
+    monkeypatch.setattr(_write, "_CLASSIC_BYTES", 100)
     save_stack(stack, tmp_path / "s.tif")
     assert (tmp_path / "s.tif").read_bytes()[:3] == b"II+"
     xr.testing.assert_identical(plain(open_stack(tmp_path / "s.tif")), stack)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, FileFormatError
 from chemoscape.formats import describe, find_format, open_source, open_stack, xradia
-from chemoscape.formats._xradia_ole import opened
+from chemoscape.formats.xradia._ole import opened
 
 FREE, CHAIN_END, FAT_MARK, DIFAT_MARK = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD, 0xFFFFFFFC
 NOBODY = 0xFFFFFFFF

@@ -18,14 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, FileFormatError
-from chemoscape.formats import (
-    _zarr_write,
-    describe,
-    find_format,
-    open_source,
-    open_stack,
-    save_stack,
-)
+from chemoscape.formats import describe, find_format, open_source, open_stack, save_stack
+from chemoscape.formats.zarr_store import _write
 from chemoscape.stack import build
 
 zarr = pytest.importorskip("zarr")
@@ -76,7 +70,7 @@ def test_round_trip_is_exact(stack: xr.DataArray, tmp_path: Path) -> None:
 def test_lazy_stack_is_written_and_read(
     stack: xr.DataArray, tmp_path: Path, rows: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_zarr_write, "_CHUNK_BYTES", 4 * 5 * 7 * 3)  # three rows
+    monkeypatch.setattr(_write, "_CHUNK_BYTES", 4 * 5 * 7 * 3)  # three rows
     save_stack(stack.chunk({"y": rows}), tmp_path / "s.zarr")
     xr.testing.assert_identical(plain(open_stack(tmp_path / "s.zarr", lazy=True).compute()), stack)
     band = open_stack(tmp_path / "s.zarr", lazy=True)[:, 2:5].compute()
@@ -244,7 +238,7 @@ def test_packed_values(stack: xr.DataArray, tmp_path: Path) -> None:
 def small_chunks(stack: xr.DataArray, path: Path) -> None:
     """Our own layout in chunks of two rows."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_zarr_write, "_CHUNK_BYTES", 4 * 5 * 7 * 2)
+        patch.setattr(_write, "_CHUNK_BYTES", 4 * 5 * 7 * 2)
         save_stack(stack, path)
 
 

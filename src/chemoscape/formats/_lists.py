@@ -11,7 +11,7 @@ import numpy as np
 
 from chemoscape.errors import FileFormatError
 from chemoscape.formats import _guard
-from chemoscape.formats._spectra_rows import parse_rows
+from chemoscape.formats.spectra._rows import parse_rows
 
 ENDINGS = (".txt", ".csv", ".dat")
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from chemoscape.errors import FileFormatError
 from chemoscape.formats import _guard
-from chemoscape.formats._axis2000_raw import RawFrames, judged_quantity, require_whole
+from chemoscape.formats._raw_frames import RawFrames, judged_quantity, require_whole
 from chemoscape.formats._record import Format
 from chemoscape.formats._source import Source, Wanted
 

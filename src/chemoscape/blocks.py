@@ -129,14 +129,21 @@ def memory_limit() -> int:
 def rows_per_band(shape: tuple[int, int, int], rows_per_read: int = 1) -> int:
     """Rows of a band of about `BAND_BYTES`, a multiple of the rows that the file keeps together.
 
+    Where the file keeps together more than that (whole compressed frames), every band reads it all
+    over again: bands are then as large as the memory allows, a fraction of `memory_limit`.
+
     Examples
     --------
     >>> rows_per_band((250, 4000, 4000), rows_per_read=8)
     16
     """
     n_energy, n_y, n_x = shape
-    rows = max(BAND_BYTES // (4 * max(n_energy * n_x, 1)), 1)
-    return min(max(rows // rows_per_read, 1) * rows_per_read, max(n_y, 1))
+    row_bytes = 4 * max(n_energy * n_x, 1)
+    rows = max(BAND_BYTES // row_bytes, 1)
+    if rows_per_read > rows:
+        rows = max(min(memory_limit() // 8 // row_bytes, rows_per_read), rows)
+        return min(rows, max(n_y, 1))
+    return min(rows // rows_per_read * rows_per_read, max(n_y, 1))
 
 
 def iterate(cube: xr.DataArray, *, rows_per_read: int = 1) -> Iterator[tuple[slice, np.ndarray]]:

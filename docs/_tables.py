@@ -166,12 +166,13 @@ def format_table() -> str:
             one.title,
             ", ".join(f"`{extension}`" for extension in one.extensions),
             one.about,
+            one.tried,
             "stacks, spectra" if one.spectra is not None else "stacks",
             ", ".join(f"`{extension}`" for extension in one.write_extensions) or "no",
         ]
         for one in formats()
     ]
-    return table(["format", "files", "from", "read", "written as"], rows) + "\n"
+    return table(["format", "files", "from", "tried on", "read", "written as"], rows) + "\n"
 
 
 def heading(text: str) -> str:

@@ -23,7 +23,10 @@ from chemoscape.formats._source import Choice, Source, Wanted, some
 #: A frame in memory is read in pieces of at most this many bytes of float32.
 _PIECE_BYTES = 32_000_000
 
-_NUMBERS = "eyx"
+_AXES = "eyx"
+
+#: No beamline reaches this energy.
+_HIGHEST_EV = 1e6
 
 
 def energies(given: ArrayLike | str | Path | None) -> np.ndarray | None:
@@ -55,7 +58,7 @@ def completed(
             raise FileFormatError(
                 f"there are no {kind}s to choose from", str(source.where), f"leave out {kind}"
             )
-    if wanted.axes is not None and sorted(wanted.axes.lower()) != sorted(_NUMBERS):
+    if wanted.axes is not None and sorted(wanted.axes.lower()) != sorted(_AXES):
         raise FileFormatError(
             f"axes = {wanted.axes!r} is no order of e, y and x",
             remedy='write it as "eyx", "yxe" or "xye"',
@@ -83,6 +86,14 @@ def completed(
             str(source.where),
             "give one energy per image, in the order of the images",
         )
+    energy = np.asarray(energy, dtype=np.float64)
+    absurd = np.flatnonzero(~((energy > 0) & (energy < _HIGHEST_EV)))
+    if absurd.size:
+        raise FileFormatError(
+            f"image {absurd[0]} has an energy of {energy[absurd[0]]:g} eV",
+            str(source.where),
+            "correct it in the file, or give the energies (energy = a list in eV)",
+        )
     y, x, notes = source.y, source.x, list(source.notes)
     if pixel_um is not None and not (np.isfinite(pixel_um) and 0 < pixel_um < 1e6):
         raise FileFormatError(f"a pixel of {pixel_um} µm is impossible", remedy="give it in µm")
@@ -94,7 +105,7 @@ def completed(
         x = _rescaled(x, n_x, size, False)
     return replace(
         source,
-        energy=np.asarray(energy, dtype=np.float64),
+        energy=energy,
         y=y,
         x=x,
         quantity=quantity or source.quantity,

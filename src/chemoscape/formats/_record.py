@@ -38,6 +38,8 @@ class Format:
         Endings that make `save_stack` choose this format.
     about : str
         A line for the table of formats: facilities, dialects, limits.
+    tried : str
+        On what files it was tried: real ones, or some built from the published layout.
     """
 
     name: str
@@ -49,3 +51,4 @@ class Format:
     write: Callable[[xr.DataArray, Path, Path], str] | None = None
     write_extensions: tuple[str, ...] = ()
     about: str = ""
+    tried: str = ""

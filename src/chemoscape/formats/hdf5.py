@@ -168,5 +168,6 @@ FORMAT = Format(
     open=open_,
     write=write,
     write_extensions=(".h5", ".hdf5", ".nc"),
+    tried="its own files",
     about="our own: one HDF5 file with checksums, read in bands",
 )

@@ -237,5 +237,6 @@ FORMAT = Format(
     extensions=(".hdf5", ".h5"),
     sniff=sniff,
     open=open_,
+    tried="files built as published",
     about="ALBA: normalised and aligned images as transmission, with ring current and exposure",
 )

@@ -170,5 +170,6 @@ FORMAT = Format(
     extensions=(".nc", ".h5"),
     sniff=sniff,
     open=open_,
+    tried="files of xarray",
     about="any HDF5 array whose dimensions are named energy, y and x",
 )

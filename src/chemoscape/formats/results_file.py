@@ -76,5 +76,6 @@ FORMAT = Format(
     extensions=(RESULTS_FILE,),
     sniff=sniff,
     open=open_,
+    tried="its own files",
     about="the optical density of a run with [report] keep_optical_density = true",
 )

@@ -172,5 +172,6 @@ FORMAT = Format(
     extensions=(".stk",),
     sniff=sniff,
     open=open_,
+    tried="files built as published",
     about="32-bit floats, read in bands; not the MetaMorph files of the same ending",
 )

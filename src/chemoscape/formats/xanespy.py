@@ -260,6 +260,7 @@ FORMAT = Format(
     extensions=(".h5", ".hdf5"),
     sniff=sniff,
     open=open_,
+    tried="a real file of ALS",
     about="full-field and ptychography; time steps as regions; complex images as intensity, "
     "amplitude or phase",
 )

@@ -212,5 +212,6 @@ FORMAT = Format(
     open=open_,
     write=write,
     write_extensions=(".ncb",),
+    tried="files built as published",
     about="integers with a scale, or floats; read in bands; written rounded, never truncated",
 )

@@ -22,6 +22,9 @@ import numpy as np
 from chemoscape.errors import FileFormatError
 from chemoscape.formats import _guard
 
+#: Scales are powers of ten; far outside of this they are damage.
+_SMALLEST_SCALE = 1e-20
+
 #: A line of 200 characters for each of some ten thousand frames.
 _TEXT_LIMIT = 4_000_000
 
@@ -93,9 +96,11 @@ def parse_header(text: str, where: str) -> Header:
     count = _numbers(lines, 3, 1, "the number of energies", where)
     n_x, n_y = (_length(value, lines[0][0], where) for value in sizes[:2])
     n_energy = _length(count[0], lines[3][0], where)
-    if sizes[2] == 0:
+    if not _SMALLEST_SCALE < abs(sizes[2]) < 1 / _SMALLEST_SCALE:
         raise FileFormatError(
-            "the scale in line 1 is 0", where, "correct it: a power of ten, or -1 for floats"
+            f"the scale in line 1 is {sizes[2]:g}",
+            where,
+            "correct it: a power of ten, or -1 for floats",
         )
     energy, after = _energies(lines[4:], n_energy, where)
     named = [_name_line(line, e) for (_, line), e in zip(after, energy, strict=False)]

@@ -245,6 +245,7 @@ FORMAT = Format(
     extensions=(".cxi",),
     sniff=sniff,
     open=open_,
+    tried="a real file of COSMIC",
     about="ptychography of COSMIC and others: intensity, amplitude or phase of complex images; "
     "a folder of files, one energy each",
 )

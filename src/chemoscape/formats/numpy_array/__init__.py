@@ -174,5 +174,6 @@ FORMAT = Format(
     extensions=(".npy", ".npz"),
     sniff=sniff,
     open=open_,
+    tried="files of NumPy",
     about="one array, or an archive with its axes; the first row is the lowest y",
 )

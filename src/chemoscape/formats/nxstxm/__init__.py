@@ -207,5 +207,6 @@ FORMAT = Format(
     spectra=read_spectra,
     write=_own.write,
     write_extensions=(".nxs",),
+    tried="a real image of PolLux; MANTiS opens what is written; the other dialects as published",
     about="PolLux, MAX IV, HERMES, Diamond I08, CLS, ALS .stxm 0 to 3, MANTiS; line scans too",
 )

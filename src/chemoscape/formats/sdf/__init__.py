@@ -352,5 +352,6 @@ FORMAT = Format(
     sniff=sniff,
     open=open_,
     spectra=_spectra.open_,
+    tried="real files of ALS, COSMIC and MAX IV",
     about="ALS, CLS, PolLux, MAX IV; several channels and regions",
 )

@@ -222,5 +222,6 @@ FORMAT = Format(
     open=open_,
     write=_write.write,
     write_extensions=_ENDINGS,
+    tried="files of tifffile and Pillow",
     about="pages of one file or a folder of images; energies from a list beside them",
 )

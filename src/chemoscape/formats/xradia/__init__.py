@@ -284,5 +284,6 @@ FORMAT = Format(
     extensions=_ENDINGS,
     sniff=sniff,
     open=open_,
+    tried="files built as published",
     about="full-field images, counts or transmission; a folder of single .xrm too; no tomography",
 )

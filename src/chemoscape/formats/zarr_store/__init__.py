@@ -171,5 +171,6 @@ FORMAT = Format(
     open=open_,
     write=_write.write,
     write_extensions=(".zarr",),
+    tried="stores of zarr 2 and 3 and xarray",
     about="versions 2 and 3, folders and zip files, also as xarray writes them",
 )

@@ -146,19 +146,19 @@ def inspect(
     path
         Any file of a stack or of spectra, or the folder that holds it.
     watch
-        Of a scan in progress: say so again whenever its files change, until it is complete.
+        Of a scan in progress: wait until it is complete, and count its images meanwhile.
     json
         Print as JSON.
     """
     from chemoscape import formats
 
     with _warnings_in_a_line():
+        if watch:
+            for stack in formats.watch(path, **how.options()):
+                seen = int(stack.notnull().any(("y", "x")).sum())
+                print(f"{seen} of {stack.sizes['energy']} images", file=sys.stderr, flush=True)
         facts = formats.describe(path, **how.options())
         _answer(facts, formats.described(facts), json)
-        if watch:
-            for stack in formats.watch(path, lazy=True, **how.options()):
-                seen = int(stack.notnull().any(("y", "x")).sum())
-                print(f"{seen} of {stack.sizes['energy']} images", flush=True)
     return 0
 
 

@@ -103,6 +103,17 @@ def test_on_the_command_line(
     assert set(written_endings()) >= {".csv", ".txt", ".h5"}
 
 
+def test_watch_on_the_command_line(
+    stack: xr.DataArray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_stack(stack, tmp_path / "one.h5")
+    assert main(["inspect", str(tmp_path / "one.h5"), "--watch"]) == 0
+    said = capsys.readouterr()
+    assert "5 of 5 images" in said.err
+    assert "counts: 5 × 6 × 7" in said.out
+    assert main(["inspect", str(tmp_path / "no.h5"), "--watch"]) == 2
+
+
 def test_loss_is_said(stack: xr.DataArray, tmp_path: Path) -> None:
     density = build(
         np.linspace(0, 3, stack.size).reshape(stack.shape),

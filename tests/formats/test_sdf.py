@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import threading
 import warnings
 from pathlib import Path
 
@@ -260,6 +261,20 @@ def test_watching_a_scan(tmp_path: Path) -> None:
         if k < 3:
             images[k].write_bytes(to_come[k])
     assert seen == [1, 2, 3]
+
+
+def test_watching_waits_for_the_first_image(tmp_path: Path) -> None:
+    path = small_stack(tmp_path)
+    to_come = [(image, image.read_bytes()) for image in tmp_path.glob("*.xim")]
+    for image, _ in to_come:
+        image.unlink()
+    with pytest.raises(FileFormatError, match="none of its images"):
+        next(iter(watch(path, every=0.001, patience=0.01)))
+    later = threading.Timer(0.05, lambda: [image.write_bytes(text) for image, text in to_come])
+    later.start()
+    stacks = list(watch(path, every=0.001))
+    later.join()
+    assert stacks[-1].notnull().all()
 
 
 @pytest.mark.parametrize("rows", [slice(0, 1), slice(1, 3), slice(2, 3), slice(0, 3)])

@@ -8,6 +8,7 @@ with a `FORMAT` record, named in `_MODULES`.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -293,7 +294,9 @@ def save_spectra(spectra: xr.DataArray, path: str | Path) -> None:
     _saving.save_spectra(spectra, Path(path).expanduser())
 
 
-def watch(path: str | Path, *, every: float = 2.0, **options: Any) -> Any:
+def watch(
+    path: str | Path, *, every: float = 2.0, patience: float = 60.0, **options: Any
+) -> Iterator[xr.DataArray]:
     """Open a scan in progress again whenever its files have changed, until it is complete.
 
     Parameters
@@ -302,11 +305,20 @@ def watch(path: str | Path, *, every: float = 2.0, **options: Any) -> Any:
         As in `open_stack`.
     every : float
         Seconds between two looks at the files.
+    patience : float
+        Seconds to wait while the stack cannot be opened, because nothing was measured yet or a file
+        is being written.
 
     Yields
     ------
     DataArray (energy, y, x)
-        The Stack so far, NaN where nothing was measured yet; the complete one last.
+        The Stack so far, NaN where nothing was measured yet; the complete one last. A scan that was
+        aborted never gets complete: stop the loop.
+
+    Raises
+    ------
+    FileFormatError
+        The stack could not be opened for longer than `patience`.
 
     Examples
     --------
@@ -314,4 +326,4 @@ def watch(path: str | Path, *, every: float = 2.0, **options: Any) -> Any:
     """
     from chemoscape.formats import _opening
 
-    return _opening.watch(path, every, options)
+    return _opening.watch(path, every, patience, options)

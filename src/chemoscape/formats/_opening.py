@@ -262,20 +262,32 @@ def _fingerprint(source: Source) -> list[tuple[str, int, int]]:
     return prints
 
 
-def watch(path: str | Path, every: float, options: dict[str, Any]) -> Iterator[xr.DataArray]:
+def watch(
+    path: str | Path, every: float, patience: float, options: dict[str, Any]
+) -> Iterator[xr.DataArray]:
     """Open a stack again whenever its files have changed, until it is complete."""
     from chemoscape.formats import open_source
 
+    _guard.existing(path)  # what is not there at all is a slip of the user
     lazy = options.pop("lazy", None)
     last: list[tuple[str, int, int]] | None = None
+    went_well = time.monotonic()
     while True:
-        source, known = open_source(path, **options)
-        seen = _fingerprint(source)
-        if seen != last:
+        try:
+            source, known = open_source(path, **options)
+            seen = _fingerprint(source)
+            stack = stack_of(source, known, lazy=lazy) if seen != last else None
+        except FileFormatError:  # nothing measured yet, or caught in the middle of writing
+            if time.monotonic() - went_well > patience:
+                raise
+            time.sleep(every)
+            continue
+        went_well = time.monotonic()
+        if stack is not None:
             last = seen
             for note in sayings(source) if source.complete else []:
                 warnings.warn(f"{source.where}: {note}", ChemoscapeWarning, stacklevel=2)
-            yield stack_of(source, known, lazy=lazy)
+            yield stack
         if source.complete:
             return
         time.sleep(every)

@@ -174,49 +174,61 @@ def _energy_trouble(energy: np.ndarray) -> list[str]:
 
 def _look(source: Source, wrong: list[str]) -> dict[str, Any]:
     """Look at values: what is missing, negative, or cut off at a ceiling."""
-    n_energy, n_y, n_x = source.shape
-    height = max(min(blocks.rows_per_band(source.shape, source.rows_per_read), n_y), 1)
-    parts = blocks.bands(n_y, height)
-    most = max(int(LOOK_BYTES // (4 * n_energy * n_x * height)), 1)
-    if source.framewise:  # bands would read every file again and again
-        parts = parts[:1] if len(parts) > most else [slice(0, n_y)]
-    elif len(parts) > most:
-        parts = [parts[k] for k in np.linspace(0, len(parts) - 1, most).round().astype(int)]
     seen = missing = negative = at_top = 0
     lowest, highest = np.inf, -np.inf
-    empty = np.ones(n_energy, dtype=bool)
-    for rows in parts:
-        values = np.asarray(source.read(slice(0, n_energy), rows), dtype=np.float32)
-        values = values.reshape(n_energy, -1)
+    empty = np.ones(source.shape[0], dtype=bool)
+    for frames, rows in _pieces(source):
+        values = source.read(frames, rows)
+        values = values.reshape(len(values), -1)
         known = np.isfinite(values)
-        empty &= ~known.any(axis=1)
+        empty[frames] &= ~known.any(axis=1)
         seen += values.size
         missing += int(values.size - known.sum())
         if not known.any():
             continue
-        top = float(values.max(where=known, initial=-np.inf))
+        values = values[known]
+        top = float(values.max())
         negative += int((values < 0).sum())
-        lowest = min(lowest, float(values.min(where=known, initial=np.inf)))
+        lowest = min(lowest, float(values.min()))
         count = int((values == top).sum())
         at_top = count if top > highest else at_top + count * (top == highest)
         highest = max(highest, top)
     if missing == seen:
         wrong.append("no pixel that was looked at holds a value")
     elif missing:
-        frames = f", {int(empty.sum())} frames wholly" if empty.any() else ""
-        wrong.append(f"{missing / seen:.1%} of the values are missing (NaN{frames})")
+        whole = int(empty.sum()) if seen == np.prod(source.shape) else 0
+        wrong.append(
+            f"{missing / seen:.1%} of the values are missing (NaN"
+            f"{f', {whole} frames wholly' if whole else ''})"
+        )
     if source.quantity == "counts" and negative:
         wrong.append(f"{negative / seen:.2%} of the counts are negative")
     if source.quantity == "counts" and at_top > max(_CEILING_SHARE * seen, 10) and highest > 0:
         wrong.append(
             f"{at_top / seen:.1%} of the values are at the highest, {highest:g}: saturated"
         )
-    rows_seen = sum(part.stop - part.start for part in parts)
     return {
         "values": [lowest, highest] if missing < seen else None,
         "nan_share": round(missing / seen, 6),
-        "looked_at_share": round(rows_seen / n_y, 4),
+        "looked_at_share": round(seen / float(np.prod(source.shape)), 4),
     }
+
+
+def _pieces(source: Source) -> list[tuple[slice, slice]]:
+    """Frames and rows to look at: all, or as many as `LOOK_BYTES` spread over the stack."""
+    n_energy, n_y, n_x = source.shape
+    if source.framewise:  # bands of rows would read every frame
+        parts = [(slice(k, k + 1), slice(0, n_y)) for k in range(n_energy)]
+        bytes_each = 4 * n_y * n_x
+    else:
+        height = blocks.rows_per_band(source.shape, source.rows_per_read)
+        parts = [(slice(0, n_energy), rows) for rows in blocks.bands(n_y, height)]
+        bytes_each = 4 * n_energy * height * n_x
+    most = max(LOOK_BYTES // bytes_each, 1)
+    if len(parts) <= most:
+        return parts
+    spread = np.unique(np.linspace(0, len(parts) - 1, most).round().astype(int))
+    return [parts[k] for k in spread]
 
 
 def _spectra_facts(

@@ -27,6 +27,9 @@ DIMS = ("energy", "y", "x")
 #: below 5.
 LOWEST_CREDIBLE_COUNT = 10.0
 
+#: Attribute of a stack whose quantity the user named: detectors in ampere or volt never reach tens.
+SAID = "quantity_said"
+
 
 def build(
     data: ArrayLike,
@@ -187,6 +190,27 @@ def check(stack: xr.DataArray, *quantities: Quantity, lazy: bool = False) -> xr.
         Wrong dims or quantity, axes not ascending, "counts" that look like optical densities, or a
         lazy stack that is too large for a step that needs all of it.
     """
+    check_layout(stack, *quantities)
+    if blocks.is_lazy(stack):
+        if lazy:
+            return stack  # its values are looked at when they are read
+        stack = _in_memory(stack)
+    if stack.attrs["quantity"] != "counts":
+        _refuse_counts(stack)
+    elif not stack.attrs.get(SAID):
+        _refuse_optical_density(stack)
+    return stack
+
+
+def check_layout(stack: xr.DataArray, *quantities: Quantity) -> None:
+    """Raise unless `stack` is laid out as a Stack of one of `quantities`; its values are not looked
+    at.
+
+    Raises
+    ------
+    StackError
+        Wrong dims or quantity, or axes not ascending.
+    """
     allowed = quantities or get_args(Quantity)
     if not isinstance(stack, xr.DataArray) or stack.dims != DIMS:
         found = getattr(stack, "dims", type(stack).__name__)
@@ -206,15 +230,6 @@ def check(stack: xr.DataArray, *quantities: Quantity, lazy: bool = False) -> xr.
                 f"the {name} axis is not ascending",
                 remedy="make the stack with chemoscape.stack.build",
             )
-    if blocks.is_lazy(stack):
-        if lazy:
-            return stack  # its values are looked at when they are read
-        stack = _in_memory(stack)
-    if quantity == "counts":
-        _refuse_optical_density(stack)
-    else:
-        _refuse_counts(stack)
-    return stack
 
 
 def _in_memory(stack: xr.DataArray) -> xr.DataArray:

@@ -16,18 +16,17 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import xarray as xr
+from sound import corpus
 
 from chemoscape.errors import ChemoscapeError
-from chemoscape.formats import describe, open_spectra, open_stack, save_spectra, save_stack
-from chemoscape.formats.conversion import written_endings
-from chemoscape.stack import build
+from chemoscape.formats import describe, open_spectra, open_stack
 
 #: No file may take longer (s) or need more memory (bytes beyond four times its size).
 LONGEST, LARGEST = 10.0, 200_000_000
@@ -83,41 +82,6 @@ class Damage:
         return content[:start] + NUMBERS[self.number % len(NUMBERS)] + content[stop:]
 
 
-def small_stack() -> xr.DataArray:
-    """A stack that every format can write."""
-    return build(
-        np.random.default_rng(0).poisson(300, (5, 6, 7)),
-        510 + 0.25 * np.arange(5),
-        np.arange(6) * 0.04,
-        np.arange(7) * 0.04,
-        quantity="counts",
-        per_energy={"dwell": np.full(5, 1.5)},
-    )
-
-
-def corpus(folder: Path) -> dict[str, Path]:
-    """One sound file (or folder) of every format that is written, by its ending."""
-    stack = small_stack()
-    spectra = xr.DataArray(
-        np.random.default_rng(0).normal(1, 0.1, (1, 20)),
-        dims=("spectrum", "energy"),
-        coords={"spectrum": ["one"], "energy": 510 + np.arange(20.0)},
-        attrs={"quantity": "optical_density", "source": "here"},
-    )
-    found = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for ending in written_endings():
-            path = folder / ending.strip(".") / f"a{ending}"
-            path.parent.mkdir()
-            if ending in (".txt", ".csv"):
-                save_spectra(spectra, path)
-            else:
-                save_stack(stack, path)
-            found[ending] = path
-    return found
-
-
 def damaged(original: Path, into: Path, damages: list[Damage], which: float) -> Path:
     """A copy of a file and its companions in which one file is damaged."""
     shutil.rmtree(into, ignore_errors=True)
@@ -132,9 +96,9 @@ def damaged(original: Path, into: Path, damages: list[Damage], which: float) -> 
 
 
 def survives(path: Path) -> None:
-    """Open a damaged file in every way; only our errors may come, and in time."""
+    """Open a damaged file in every way; only our errors may come, in time and in little memory."""
     size = sum(one.stat().st_size for one in path.parent.rglob("*") if one.is_file())
-    begun, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    begun, before = time.monotonic(), peak_memory(anew=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for work in (open_stack, describe, open_spectra, lambda p: open_stack(p, lazy=True)[:, :1]):
@@ -144,9 +108,20 @@ def survives(path: Path) -> None:
                     found.values  # noqa: B018 - reads a lazy one
             except ChemoscapeError:
                 continue
-    grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-    assert time.monotonic() - begun < LONGEST, "took too long"
+    grown, took = peak_memory() - before, time.monotonic() - begun
+    assert took < LONGEST, f"took {took:.1f} s"
     assert grown < 4 * size + LARGEST, f"needed {grown / 1e6:.0f} MB for {size} bytes"
+
+
+def peak_memory(*, anew: bool = False) -> int:
+    """Highest memory (bytes) that this process had, on Linux since it was last asked `anew`."""
+    try:
+        if anew:
+            Path("/proc/self/clear_refs").write_text("5")
+        status = Path("/proc/self/status").read_text()
+        return 1024 * int(status.split("VmHWM:")[1].split()[0])
+    except OSError:
+        return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def random_damage(draw: random.Random) -> list[Damage]:
@@ -167,10 +142,16 @@ def batch(seeds: list[int], folder: str, originals: dict[str, Path], pipe) -> No
         try:
             survives(path)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is a find
-            pipe.send(("bad", seed, name, f"{type(error).__name__}: {error}"))
-            kept = Path(folder).parent / f"find-{seed}"
-            shutil.copytree(path.parent, kept, dirs_exist_ok=True)
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(at.filename).name}:{at.lineno}"
+            pipe.send(("bad", seed, name, f"{type(error).__name__} ({place}): {error}"))
+            keep(folder, seed)
     pipe.send(("end", -1, "", ""))
+
+
+def keep(folder: str | Path, seed: int) -> None:
+    """Keep the damaged file in hand beside the folder of the work."""
+    shutil.copytree(Path(folder) / "work", Path(folder).parent / f"find-{seed}", dirs_exist_ok=True)
 
 
 def hunt(minutes: float, first: int) -> Iterator[str]:
@@ -194,12 +175,14 @@ def hunt(minutes: float, first: int) -> Iterator[str]:
             while last[0] != "end":
                 if not receive.poll(3 * LONGEST):
                     process.kill()
+                    keep(here, last[1])
                     yield f"seed {last[1]} ({last[2]}): hangs"
                     break
                 try:
                     last = receive.recv()
                 except EOFError:
                     process.join()
+                    keep(here, last[1])
                     yield f"seed {last[1]} ({last[2]}): the process died ({process.exitcode})"
                     break
                 if last[0] == "bad":

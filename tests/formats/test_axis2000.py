@@ -272,7 +272,7 @@ def test_a_list_of_angles(tmp_path: Path) -> None:
     path = pair(tmp_path, text(names="").replace("700.0", "-60.0"))
     with pytest.raises(FileFormatError, match=r"lists an energy of -60 eV.*holds angles"):
         open_stack(path)
-    np.testing.assert_array_equal(open_stack(path, energy=[1, 2, 3]).energy, [1, 2, 3])
+    np.testing.assert_array_equal(open_stack(path, energy=[701, 702, 703]).energy, [701, 702, 703])
 
 
 def test_other_files_are_not_claimed(tmp_path: Path) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
 
 from chemoscape import blocks
 from chemoscape.cli import main
-from chemoscape.errors import ChemoscapeWarning, FileFormatError
-from chemoscape.formats import formats, open_stack, save_stack
+from chemoscape.errors import ChemoscapeWarning, FileFormatError, StackError
+from chemoscape.formats import formats, open_source, open_stack, save_stack
 from chemoscape.formats.conversion import convert, written_endings
-from chemoscape.stack import build
+from chemoscape.stack import build, check
 
 ENDINGS = sorted({ending for one in formats() for ending in one.write_extensions})
 
@@ -129,3 +132,105 @@ def test_loss_is_said(stack: xr.DataArray, tmp_path: Path) -> None:
     with pytest.warns(ChemoscapeWarning, match="taken for optical densities"):
         again = open_stack(tmp_path / "one.ncb")
     np.testing.assert_allclose(again, density, atol=0.00005001)
+
+
+# --- what a reviewer found ---
+
+
+def test_only_a_store_is_replaced(stack: xr.DataArray, tmp_path: Path) -> None:
+    """A folder whose name ends in .zarr may hold somebody's thesis."""
+    (tmp_path / "a.zarr").mkdir()
+    (tmp_path / "a.zarr" / "thesis.txt").write_text("years of work")
+    with pytest.raises(FileFormatError, match="a folder that holds something else"):
+        save_stack(stack, tmp_path / "a.zarr")
+    assert (tmp_path / "a.zarr" / "thesis.txt").exists()
+    (tmp_path / "b.zarr").mkdir()
+    save_stack(stack, tmp_path / "b.zarr")
+    save_stack(stack + 1, tmp_path / "b.zarr")
+    np.testing.assert_array_equal(open_stack(tmp_path / "b.zarr"), stack + 1)
+
+
+@pytest.mark.parametrize("ending", [".h5", ".nxs"])
+def test_a_full_disk_is_noticed_before_hdf5_crashes_on_it(
+    stack: xr.DataArray, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(FileFormatError, match="No space left"):
+        save_stack(stack, tmp_path / f"a{ending}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_detectors_in_ampere(stack: xr.DataArray, tmp_path: Path) -> None:
+    """Values far below one may be counts, if the user says so."""
+    current = (stack * 1e-12).assign_attrs(stack.attrs)
+    save_stack(current, tmp_path / "a.h5")
+    convert(tmp_path / "a.h5", tmp_path / "b.nxs")
+    with pytest.raises(StackError, match="called counts but its largest value"):
+        check(open_stack(tmp_path / "b.nxs"))
+    check(open_stack(tmp_path / "b.nxs", quantity="counts"))
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.filterwarnings("ignore::chemoscape.errors.ChemoscapeWarning")
+def test_stacks_of_integers(stack: xr.DataArray, tmp_path: Path, ending: str) -> None:
+    save_stack(stack.astype("i4", keep_attrs=True), tmp_path / f"a{ending}")
+    np.testing.assert_array_equal(open_stack(tmp_path / f"a{ending}"), stack)
+
+
+def test_a_converted_stack_knows_its_channel(stack: xr.DataArray, tmp_path: Path) -> None:
+    """So that one recipe fits a stack and its conversion."""
+    save_stack(stack.assign_attrs(channel="PMT"), tmp_path / "a.h5")
+    assert open_stack(tmp_path / "a.h5", channel="PMT").attrs["channel"] == "PMT"
+    with pytest.raises(FileFormatError, match="no channels to choose from"):
+        open_stack(tmp_path / "a.h5", channel="other")
+
+
+def test_files_of_frames_are_read_once(
+    stack: xr.DataArray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file too large for the memory, in pieces of one frame: it is put into bands on the way."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name in stack.dims:
+            file[name] = stack[name].values
+            file[name].make_scale(name)
+        cube = file.create_dataset("counts", data=stack.values, chunks=(1, 6, 7), compression=1)
+        for number, name in enumerate(stack.dims):
+            cube.dims[number].attach_scale(file[name])
+    source, _ = open_source(tmp_path / "a.h5")
+    assert source.framewise
+    monkeypatch.setattr(blocks, "memory_limit", lambda: 4 * 7 * 5)
+    monkeypatch.setattr(blocks, "BAND_BYTES", 4 * 7 * 5 * 2)
+    convert(tmp_path / "a.h5", tmp_path / "b.zarr")
+    np.testing.assert_array_equal(open_stack(tmp_path / "b.zarr", lazy=False), stack)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.h5", "b.zarr"}
+
+
+def test_companions_are_no_target(stack: xr.DataArray, tmp_path: Path) -> None:
+    """Writing a.ncb would replace the a.dat that is being read."""
+    save_stack(stack, tmp_path / "a.tif")
+    with pytest.raises(FileFormatError, match="replaced by itself"):
+        convert(tmp_path / "a.tif", tmp_path / "a.tif", overwrite=True)
+
+
+def test_a_scan_that_is_still_being_written(stack: xr.DataArray, tmp_path: Path) -> None:
+    """The writer holds the file open, as beamline programs do (SWMR)."""
+    save_stack(stack, tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+", libver="latest") as file:
+        file.swmr_mode = True
+        shutil.copy(tmp_path / "a.h5", tmp_path / "b.h5")  # as a program that died leaves it
+    np.testing.assert_array_equal(open_stack(tmp_path / "b.h5"), stack)
+
+
+def test_energies_are_found_by_their_heading(stack: xr.DataArray, tmp_path: Path) -> None:
+    save_stack(stack, tmp_path / "a.h5")
+    (tmp_path / "list.csv").write_text(
+        "image,energy\n" + "".join(f"{k},{520 + k}\n" for k in range(5))
+    )
+    with pytest.warns(ChemoscapeWarning, match="replace the file's own, 510 to 511 eV"):
+        again = open_stack(tmp_path / "a.h5", energy=tmp_path / "list.csv")
+    np.testing.assert_allclose(again.energy, 520 + np.arange(5))
+    with pytest.warns(ChemoscapeWarning, match="are they in keV"):
+        open_stack(tmp_path / "a.h5", energy=[7.1, 7.11, 7.12, 7.13, 7.14])

@@ -17,6 +17,9 @@ from hypothesis import strategies as st
 from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, FileFormatError
 from chemoscape.formats import describe, find_format, netcdf, open_source, open_stack
 
+# small numbers do for energies here
+pytestmark = pytest.mark.filterwarnings("ignore:.*are they in keV")
+
 ENERGY = 510 + 0.2 * np.arange(5)
 
 

@@ -18,6 +18,9 @@ from hypothesis import strategies as st
 from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, FileFormatError
 from chemoscape.formats import describe, find_format, open_source, open_stack
 
+# small numbers do for energies here
+pytestmark = pytest.mark.filterwarnings("ignore:.*are they in keV")
+
 ENERGY = 510 + 0.2 * np.arange(5)
 ORDERS = ["".join(order) for order in permutations("eyx")]
 
@@ -125,7 +128,7 @@ def test_energies_decide_the_order(counts: np.ndarray, tmp_path: Path, axes: str
 def test_a_guess_is_said(tmp_path: Path) -> None:
     values = np.random.default_rng(0).poisson(300, (5, 5, 7))
     np.save(tmp_path / "a.npy", values)
-    with pytest.warns(ChemoscapeWarning, match=r'are taken as energy, y, x; axes = "yxe" says it'):
+    with pytest.warns(ChemoscapeWarning, match="are taken as energy, y, x; if they are not"):
         opened = open_stack(tmp_path / "a.npy", energy=ENERGY, pixel_um=1)
     np.testing.assert_array_equal(opened, values)
     opened = open_stack(tmp_path / "a.npy", energy=ENERGY, pixel_um=1, axes="yex")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import pickle
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import nxstxm_files as files
 import pytest
 import xarray as xr
 from hypothesis import HealthCheck, given, settings
@@ -20,15 +19,6 @@ from hypothesis import strategies as st
 from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, FileFormatError
 from chemoscape.formats import describe, open_source, open_spectra, open_stack, save_stack
 from chemoscape.stack import build
-
-_spec = importlib.util.spec_from_file_location(
-    "nxstxm_files", Path(__file__).with_name("nxstxm_files.py")
-)
-assert _spec is not None
-assert _spec.loader is not None
-files = importlib.util.module_from_spec(_spec)
-sys.modules["nxstxm_files"] = files
-_spec.loader.exec_module(files)
 
 ENERGY, Y, X, cube = files.ENERGY, files.Y, files.X, files.cube
 

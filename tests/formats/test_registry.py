@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chemoscape.errors import FileFormatError, StackError
+from chemoscape.errors import ChemoscapeWarning, FileFormatError, StackError
 from chemoscape.formats import checksum, describe, formats, open_stack, save_stack
 from chemoscape.stack import build
 
@@ -82,7 +82,7 @@ def test_checksum(tmp_path: Path, data_folder: Path) -> None:
         ({"angle": 30}, "there are no angles to choose from"),
         ({"axes": "yyx"}, r"no order of e, y and x; write it as \"eyx\""),
         ({"quantity": "absorbance"}, "there is no quantity 'absorbance'; use counts"),
-        ({"energy": [1.0]}, "holds 2 images, but 1 energies were given"),
+        ({"energy": [1.0]}, "number of images: 2, number of energies given: 1"),
         ({"energy": ["a"]}, "not positive numbers"),
         ({"energy": [-1.0, 2.0]}, "not positive numbers"),
         ({"pixel_um": 0.0}, "a pixel of 0.0 µm is impossible"),
@@ -109,9 +109,15 @@ def test_what_the_user_says_wins(tmp_path: Path) -> None:
     )
     save_stack(stack, tmp_path / "a.h5")
     (tmp_path / "energies.txt").write_text("# eV\n520.5\n510.5\n")
-    said = open_stack(
-        tmp_path / "a.h5", energy=tmp_path / "energies.txt", pixel_um=0.5, quantity="transmission"
-    )
+    with pytest.warns(ChemoscapeWarning) as warned:
+        said = open_stack(
+            tmp_path / "a.h5",
+            energy=tmp_path / "energies.txt",
+            pixel_um=0.5,
+            quantity="transmission",
+        )
+    assert "the energies given replace the file's own, 1 to 2 eV" in str(warned[0].message)
+    assert "the pixel size given replaces the file's own positions" in str(warned[1].message)
     assert said.energy.values.tolist() == [510.5, 520.5]
     np.testing.assert_array_equal(said, stack[::-1])  # energies are in the order of the file
     assert said.x.values.tolist() == [0.0, 0.5, 1.0, 1.5]

@@ -418,7 +418,7 @@ def test_csv_round_trip(tmp_path: Path, dtype: type) -> None:
     head = (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()
     assert head[0] == "# spectra, energy in eV"
     assert head[2] == "# source: /a/b c.hdr"
-    assert head[4] == 'energy (eV),rim,"core, ""b""",% 3'
+    assert head[4] == '# energy (eV),rim,"core, ""b""",% 3'
 
 
 def test_axis2000_round_trip(tmp_path: Path) -> None:

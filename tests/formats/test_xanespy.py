@@ -17,6 +17,9 @@ from chemoscape import stack as stacks
 from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, FileFormatError
 from chemoscape.formats import describe, open_source, open_stack
 
+# small numbers do for energies here
+pytestmark = pytest.mark.filterwarnings("ignore:.*are they in keV")
+
 ALS = "ptycho-data-als__NS_160406074-low-energy__testdata.h5"
 
 

@@ -21,6 +21,9 @@ from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, FileFormatErro
 from chemoscape.formats import describe, find_format, open_source, open_stack, xradia
 from chemoscape.formats.xradia._ole import opened
 
+# small numbers do for energies here
+pytestmark = pytest.mark.filterwarnings("ignore:.*are they in keV")
+
 FREE, CHAIN_END, FAT_MARK, DIFAT_MARK = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD, 0xFFFFFFFC
 NOBODY = 0xFFFFFFFF
 ENERGIES = [700.0, 702.5, 705.25, 707.0]

@@ -22,6 +22,9 @@ from chemoscape.formats import describe, find_format, open_source, open_stack, s
 from chemoscape.formats.zarr_store import _write
 from chemoscape.stack import build
 
+# small numbers do for energies here
+pytestmark = pytest.mark.filterwarnings("ignore:.*are they in keV")
+
 zarr = pytest.importorskip("zarr")
 
 ENERGY = 510 + 0.2 * np.arange(5)

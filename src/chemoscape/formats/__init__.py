@@ -13,12 +13,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
 from chemoscape import stack as stacks
 from chemoscape.errors import ChemoscapeWarning, FileFormatError
-from chemoscape.formats import _guard
+from chemoscape.formats import _guard, _hdf5
 from chemoscape.formats._record import Format
 from chemoscape.formats._source import Source, Wanted
 
@@ -73,6 +74,9 @@ def find_format(path: str | Path) -> tuple[Format, Path]:
     for known in formats():
         if known.sniff(found):
             return known, found
+    if _hdf5.is_hdf5(found):
+        with _hdf5.opened(found):  # says why, if it cannot be read
+            pass
     titles = ", ".join(known.title for known in formats())
     raise FileFormatError("is no stack in a format known here", str(path), f"known are {titles}")
 
@@ -158,8 +162,14 @@ def open_source(
 
     known, found = find_format(path)
     wanted = Wanted(channel, region, angle, axes, _opening.energies(energy))
-    source = known.open(found, wanted)
-    return _opening.completed(source, wanted, pixel_um, quantity), known
+    with _guard.readable(found):
+        source = known.open(found, wanted)
+    source = _opening.completed(source, wanted, pixel_um, quantity)
+    if axes is not None and not known.takes_axes:
+        raise FileFormatError(
+            "says the order of its dimensions itself", str(source.where), "leave out axes"
+        )
+    return source, known
 
 
 def describe(path: str | Path, *, look: bool = True, **options: Any) -> dict[str, Any]:
@@ -230,13 +240,17 @@ def save_stack(stack: xr.DataArray, path: str | Path) -> str:
     """
     from chemoscape.formats import _saving
 
-    stacks.check(stack, lazy=True)
+    stacks.check_layout(stack)
+    if stack.dtype != np.float32:
+        stack = stack.astype(np.float32, keep_attrs=True)
     target = Path(path).expanduser()
     writers = {ending: one for one in formats() for ending in one.write_extensions}
     known = writers.get(target.suffix.lower())
     if known is None or known.write is None:
         raise FileFormatError(
-            f"no format writes files that end in {target.suffix or 'nothing'!r}",
+            f"no format writes files that end in {target.suffix!r}"
+            if target.suffix
+            else "the name has no ending, which chooses the format",
             str(path),
             f"use one of {', '.join(sorted(writers))}",
         )

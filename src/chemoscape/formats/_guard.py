@@ -8,13 +8,25 @@ because a header says so: the size on disk decides.
 from __future__ import annotations
 
 import hashlib
+import lzma
 import stat
-from collections.abc import Sequence
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from chemoscape.errors import FileFormatError
+
+#: What the libraries that read files raise on damaged ones, in our experience of flipping bits.
+LIBRARY_ERRORS = (
+    *(OSError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, EOFError),
+    *(ArithmeticError, MemoryError, SystemError, AssertionError, BufferError, ImportError),
+    *(struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile),
+)
 
 #: Largest text file (a header, a spectrum) that is read; real ones are below 1 MB.
 TEXT_LIMIT = 64_000_000
@@ -77,6 +89,28 @@ def regular_file(path: str | Path, *, inside: Path | None = None) -> Path:
     if not stat.S_ISREG(resolved.stat().st_mode):
         raise FileFormatError("is not a regular file", str(path), "give the path of a file")
     return resolved
+
+
+def lies_inside(path: Path, folder: Path) -> bool:
+    """Whether a path is that of a regular file which does not lead out of a folder."""
+    try:
+        regular_file(path, inside=folder)
+    except (FileFormatError, OSError):
+        return False
+    return True
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turns what the system says of files that vanish or are locked into one of our errors."""
+    try:
+        yield
+    except OSError as error:
+        raise FileFormatError(
+            f"cannot be read ({error.strerror or error})",
+            str(path),
+            "check its permissions, and whether another program is writing it",
+        ) from error
 
 
 def believed_bytes(*paths: Path) -> int:

@@ -4,6 +4,7 @@ on disk allow, and whatever the library finds wrong becomes one of our errors.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,17 +18,14 @@ from chemoscape.formats import _guard, _hdf5_heap
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 
-#: What h5py raises on damaged files, in our experience of flipping bits.
-HDF5_ERRORS = (
-    *(OSError, RuntimeError, ValueError, TypeError, AttributeError, LookupError),
-    *(ArithmeticError, MemoryError, SystemError, AssertionError, NotImplementedError),
-)
-
 #: Deflate cannot make anything smaller than this part of it.
 _DEEPEST_COMPRESSION = 1100
 
 #: Numbers that an axis or another small array may hold.
 _MOST_NUMBERS = 4_000_000
+
+#: Texts that a dataset of names may hold, and bytes of all of them, or of an attribute.
+_MOST_TEXTS, _LONGEST_TEXT = 1000, 4_000_000
 
 
 def is_hdf5(path: Path) -> bool:
@@ -57,7 +55,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
             yield file
     except ChemoscapeError:
         raise
-    except HDF5_ERRORS as error:
+    except _guard.LIBRARY_ERRORS as error:
         text = " ".join(str(error).split())[:200]
         raise FileFormatError(
             f"is damaged or still being written ({type(error).__name__}: {text})",
@@ -71,9 +69,11 @@ def _without_locks(path: Path) -> h5py.File:
     try:
         return h5py.File(path, "r", locking=False)
     except OSError as error:
-        if "locking flag" not in str(error):
-            raise
-        return h5py.File(path, "r")  # xarray, in a user's notebook, opens files so
+        if "locking flag" in str(error):  # xarray, in a user's notebook, opens files so
+            return h5py.File(path, "r")
+        if "SWMR" in str(error) or "open for write" in str(error):  # a scan in progress, or one
+            return h5py.File(path, "r", locking=False, swmr=True)  # whose program died
+        raise
 
 
 def child(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
@@ -109,6 +109,7 @@ def groups(group: h5py.Group) -> list[str]:
         for name in group
         if not isinstance(group.get(name, getlink=True), h5py.ExternalLink)
         and group.get(name, getclass=True) is h5py.Group
+        and group[name].file.id == group.file.id  # a link may lead to a link out of the file
     ]
 
 
@@ -123,30 +124,49 @@ def array(group: h5py.Group, path: str) -> h5py.Dataset | None:
     found = child(group, path)
     if not isinstance(found, h5py.Dataset):
         return None
-    where = str(group.file.filename)
+    if trouble := _trouble(found):
+        what, remedy = trouble
+        raise FileFormatError(f"{found.name} {what}", str(group.file.filename), remedy)
+    return found if is_plain(found.dtype) else None
+
+
+def is_plain(dtype: np.dtype) -> bool:
+    """Whether a type is that of numbers or texts; to read some others, which damaged texts turn
+    into, crashes the library.
+    """
+    if h5py.check_string_dtype(dtype) is not None:
+        return True
+    return dtype.kind in "fiucbV" and not dtype.hasobject
+
+
+def _trouble(found: h5py.Dataset) -> tuple[str, str] | None:
+    """Why a dataset must not be read, and what to do; None when it may."""
     if found.is_virtual or found.external:
-        raise FileFormatError(
-            f"{found.name} lies in other files (a virtual or external dataset)",
-            where,
+        return (
+            "lies in other files (a virtual or external dataset)",
             "copy the data into one file (h5repack)",
         )
     stored = found.id.get_storage_size()
     fixed = found.chunks is None
     if not fixed and not stored and found.size:  # to read it can crash the library
-        raise FileFormatError(
-            f"{found.name} holds no data", where, "nothing was measured yet, or the file is damaged"
-        )
-    if found.dtype.kind in "fiucbV" and (
-        (fixed and 0 < stored < found.nbytes)
-        or found.nbytes > _guard.believed_bytes(Path(where)) + _DEEPEST_COMPRESSION * stored
+        return "holds no data", "nothing was measured yet, or the file is damaged"
+    believed = _guard.believed_bytes(Path(str(found.file.filename)))
+    if (fixed and 0 < stored < found.nbytes) or (
+        found.nbytes > believed + _DEEPEST_COMPRESSION * stored
     ):
-        raise FileFormatError(
-            f"{found.name} claims an array of shape {found.shape}, more than its {stored} bytes "
-            "can hold",
-            where,
+        return (
+            f"claims an array of shape {found.shape}, more than its {stored} bytes can hold",
             "the file is damaged: copy it again",
         )
-    return found
+    piece = math.prod(found.chunks or ()) * found.dtype.itemsize
+    if piece > believed:  # HDF5 unpacks a chunk as a whole
+        return (
+            f"is packed in pieces of {piece / 1e6:.0f} MB, more than is believed of this file",
+            "pack it in smaller chunks (h5repack)",
+        )
+    if found.dtype.kind == "O" and _hdf5_heap.dataset_reaches_too_far(found):
+        return "holds a text that is longer than the file", "the file is damaged: copy it again"
+    return None
 
 
 def held(group: h5py.Group, path: str) -> h5py.Dataset:
@@ -188,18 +208,54 @@ def number(group: h5py.Group, path: str) -> float:
 def text(group: h5py.Group, path: str) -> str:
     """Text of a dataset, "" when there is none."""
     found = child(group, path)
-    if not isinstance(found, h5py.Dataset) or found.size is None or not 0 < found.size <= 1000:
+    if not isinstance(found, h5py.Dataset) or _trouble(found) or found.dtype.kind not in "SO":
+        return ""
+    few = found.size is not None and 0 < found.size <= _MOST_TEXTS
+    if not few or found.nbytes > _LONGEST_TEXT or not is_plain(found.dtype):
         return ""
     return plain_text(found[()])
 
 
+def attribute(thing: h5py.Group | h5py.Dataset, name: str) -> Any:
+    """Numbers or texts of an attribute, None when it holds something else or is not there."""
+    if name not in thing.attrs:
+        return None
+    found = thing.attrs.get_id(name)
+    n_bytes = math.prod(found.shape or ()) * found.dtype.itemsize
+    if not is_plain(found.dtype) or n_bytes > _LONGEST_TEXT:
+        return None
+    return thing.attrs[name]
+
+
+def attributes(thing: h5py.Group | h5py.Dataset) -> dict[str, Any]:
+    """All attributes that hold numbers or texts."""
+    found = {str(name): attribute(thing, name) for name in thing.attrs}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def attribute_text(thing: h5py.Group | h5py.Dataset, name: str) -> str:
+    """Text of an attribute, "" when there is none."""
+    return plain_text(attribute(thing, name))
+
+
 def plain_text(value: Any) -> str:
-    """Text of an attribute or a dataset: bytes, str, or the first of an array of them."""
+    """Text as written, the first of several: UTF-8, or Latin-1 as older software writes µ.
+
+    Examples
+    --------
+    >>> plain_text(b"\\xb5m"), plain_text(np.array(["um"])), plain_text(3.0)
+    ('µm', 'um', '')
+    """
     if isinstance(value, np.ndarray):
         value = value.reshape(-1)[0] if value.size else ""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace").strip("\x00 ")
-    return str(value).strip() if isinstance(value, str) else ""
+    if isinstance(value, str):
+        value = value.encode("utf-8", "surrogateescape")
+    if not isinstance(value, bytes):
+        return ""
+    try:
+        return value.decode("utf-8").strip("\x00 ")
+    except UnicodeDecodeError:
+        return value.decode("latin-1").strip("\x00 ")
 
 
 def texts(value: Any) -> list[str]:
@@ -213,7 +269,7 @@ def texts(value: Any) -> list[str]:
 def plain(value: Any) -> str | int | float:
     """Attribute as text or number."""
     if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
+        return plain_text(value)
     if isinstance(value, np.ndarray | np.generic) and np.size(value) == 1:
         value = np.asarray(value).reshape(-1)[0].item()
     return value if isinstance(value, str | int | float) else str(value)

@@ -99,14 +99,14 @@ def _steps(step: Any) -> str:
     """Steps of energies in words."""
     if step is None:
         return ""
-    low, high = step if isinstance(step, list) else (step, step)
+    low, high = step
     return f", in steps of {low:g}" + (f" to {high:g}" if high > low else "")
 
 
 def _said(value: Any) -> str:
     """A fact in words: a pair of numbers is a range."""
     if isinstance(value, list) and len(value) == 2 and all(isinstance(v, float) for v in value):
-        return f"{value[0]:g} to {value[1]:g}"
+        return f"{value[0]:g} to {value[1]:g}" if value[0] < value[1] else f"{value[0]:g}"
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -120,6 +120,9 @@ def _source_facts(source: Source, known: Format) -> dict[str, Any]:
     for choice in source.choices:
         listed[f"{choice.kind}s"] = list(choice.names)
         listed[choice.kind] = choice.name
+    along = {name: _along(values) for name, values in source.per_energy.items()}
+    if "dwell" not in along and isinstance(dwell := source.attrs.get("dwell_ms"), int | float):
+        along["dwell"] = [float(dwell), float(dwell)]
     attrs = {key: value for key, value in source.attrs.items() if value not in ("", None)}
     return {
         "format": known.name,
@@ -135,7 +138,7 @@ def _source_facts(source: Source, known: Format) -> dict[str, Any]:
         "pixel_um": [_pitch(source.y), _pitch(source.x)],
         **listed,
         "complete": source.complete,
-        **{f"{name}": _along(values) for name, values in source.per_energy.items()},
+        **along,
         **attrs,
     }
 
@@ -149,11 +152,10 @@ def _along(values: np.ndarray) -> Any:
 
 
 def _span(values: np.ndarray) -> Any:
-    """Lowest and highest; one number when they are the same."""
+    """Lowest and highest."""
     if not values.size:
         return None
-    low, high = round(float(values.min()), 4), round(float(values.max()), 4)
-    return low if low == high else [low, high]
+    return [round(float(values.min()), 4), round(float(values.max()), 4)]
 
 
 def _pitch(axis: np.ndarray) -> float | None:
@@ -245,6 +247,8 @@ def _spectra_facts(
             warnings.simplefilter("always", ChemoscapeWarning)
             table = open_spectra(path, **allowed)
     except FileFormatError:
+        if allowed:  # the choice may be at fault
+            raise
         raise no_stack from None
     said = [str(one.message).removeprefix(f"{path}: ") for one in caught]
     energy = table["energy"].values

@@ -132,7 +132,12 @@ def axes_by_length(
     best = (upright or fitting or ["eyx"])[0]
     said = {"e": "energy", "y": "y", "x": "x"}
     listed = ", ".join(said[role] for role in best)
-    return best, "" if certain else f'its dimensions are taken as {listed}; axes = "yxe" says it'
+    return (
+        best,
+        ""
+        if certain
+        else f'its dimensions are taken as {listed}; if they are not, say so, as in axes = "yxe"',
+    )
 
 
 def in_order(values: np.ndarray, axes: str) -> np.ndarray:

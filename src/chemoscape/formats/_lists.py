@@ -11,6 +11,7 @@ import numpy as np
 
 from chemoscape.errors import FileFormatError
 from chemoscape.formats import _guard
+from chemoscape.formats.spectra import of_columns
 from chemoscape.formats.spectra._rows import parse_rows
 
 ENDINGS = (".txt", ".csv", ".dat")
@@ -42,7 +43,7 @@ class Beside:
 
 
 def read_energies(path: Path) -> np.ndarray:
-    """Energies (eV) in a text file, shape ``(n,)``: the first number of every line.
+    """Energies (eV) in a text file, shape ``(n,)``: one per line, or a table's column of energies.
 
     Raises
     ------
@@ -58,7 +59,12 @@ def read_energies(path: Path) -> np.ndarray:
             "write energies with a decimal point",
         )
     table = parse_rows(text, where=str(path))
-    values = table[:, 0].copy() if len(table) > 1 or table.shape[1] < 3 else table[0].copy()
+    if table.shape[1] == 1:
+        values = table[:, 0]
+    elif len(table) == 1:
+        values = table[0]
+    else:
+        values = of_columns(text, path).energy  # by the heading, if there is one
     if not (np.isfinite(values) & (values > 0)).all():
         raise FileFormatError(
             "holds an energy that is not a positive number", str(path), "write one in eV per line"

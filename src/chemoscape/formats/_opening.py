@@ -17,16 +17,17 @@ from chemoscape import blocks
 from chemoscape import stack as stacks
 from chemoscape.errors import ChemoscapeWarning, FileFormatError
 from chemoscape.formats import _guard
+from chemoscape.formats._raw_frames import RawFrames
 from chemoscape.formats._record import Format
-from chemoscape.formats._source import Choice, Source, Wanted, some
+from chemoscape.formats._source import Checked, Choice, Source, Wanted, some
 
 #: A frame in memory is read in pieces of at most this many bytes of float32.
 _PIECE_BYTES = 32_000_000
 
 _AXES = "eyx"
 
-#: No beamline reaches this energy.
-_HIGHEST_EV = 1e6
+#: No beamline reaches the one, and soft X-rays begin at the other.
+_HIGHEST_EV, _LOWEST_EV = 1e6, 30.0
 
 
 def energies(given: ArrayLike | str | Path | None) -> np.ndarray | None:
@@ -52,9 +53,36 @@ def completed(
     source: Source, wanted: Wanted, pixel_um: float | None, quantity: str | None
 ) -> Source:
     """A source with what the user said of it; refuses wishes that the file cannot meet."""
+    _refuse_wishes(source, wanted, pixel_um, quantity)
+    if min(source.shape) < 1:
+        raise FileFormatError(
+            f"holds an array of {' × '.join(map(str, source.shape))}",
+            str(source.where),
+            "there is no image in it",
+        )
+    energy, energy_notes = _energy_of(source, wanted)
+    y, x, axis_notes = _axes_of(source, pixel_um)
+    said = {stacks.SAID: "by the user"} if quantity == "counts" else {}
+    return replace(
+        source,
+        read=Checked(source.read, source.where, source.shape[2]),
+        energy=energy,
+        y=y,
+        x=x,
+        quantity=quantity or source.quantity,
+        attrs={**source.attrs, **said},
+        notes=(*source.notes, *energy_notes, *axis_notes),
+    )
+
+
+def _refuse_wishes(
+    source: Source, wanted: Wanted, pixel_um: float | None, quantity: str | None
+) -> None:
+    """Raise where a wish is impossible, or there is nothing to choose from."""
     offered = {choice.kind for choice in source.choices}
     for kind in ("channel", "region", "angle"):
-        if kind not in offered and getattr(wanted, kind) not in (None, 0, "0"):
+        wish = getattr(wanted, kind)  # a stack that was converted still knows its channel
+        if kind not in offered and wish not in (None, 0, "0", source.attrs.get(kind)):
             raise FileFormatError(
                 f"there are no {kind}s to choose from", str(source.where), f"leave out {kind}"
             )
@@ -68,11 +96,13 @@ def completed(
             f"there is no quantity {quantity!r}",
             remedy=f"use {', '.join(get_args(stacks.Quantity))}",
         )
-    n_energy, n_y, n_x = source.shape
-    if min(source.shape) < 1:
-        raise FileFormatError(
-            f"holds an array of {n_energy} × {n_y} × {n_x}", str(source.where), "there is no image"
-        )
+    if pixel_um is not None and not (np.isfinite(pixel_um) and 0 < pixel_um < 1e6):
+        raise FileFormatError(f"a pixel of {pixel_um} µm is impossible", remedy="give it in µm")
+
+
+def _energy_of(source: Source, wanted: Wanted) -> tuple[np.ndarray, list[str]]:
+    """Energies of the file or the user's, and what to say of them."""
+    n_energy, notes = source.shape[0], []
     energy = source.energy if wanted.energy is None else wanted.energy
     if energy is None:
         raise FileFormatError(
@@ -82,7 +112,7 @@ def completed(
         )
     if len(energy) != n_energy:
         raise FileFormatError(
-            f"holds {n_energy} images, but {len(energy)} energies were given",
+            f"number of images: {n_energy}, number of energies given: {len(energy)}",
             str(source.where),
             "give one energy per image, in the order of the images",
         )
@@ -94,22 +124,36 @@ def completed(
             str(source.where),
             "correct it in the file, or give the energies (energy = a list in eV)",
         )
-    y, x, notes = source.y, source.x, list(source.notes)
-    if pixel_um is not None and not (np.isfinite(pixel_um) and 0 < pixel_um < 1e6):
-        raise FileFormatError(f"a pixel of {pixel_um} µm is impossible", remedy="give it in µm")
-    if pixel_um is not None or y is None or x is None:
-        if pixel_um is None:
-            notes.append("the file has no pixel size, so a pixel counts as 1 µm; give pixel_um")
-        size = pixel_um or 1.0
-        y = _rescaled(y, n_y, size, y is None and source.attrs.get("rows", "") == "top-down")
-        x = _rescaled(x, n_x, size, False)
-    return replace(
-        source,
-        energy=energy,
-        y=y,
-        x=x,
-        quantity=quantity or source.quantity,
-        notes=tuple(notes),
+    own = source.energy
+    known = own is not None and bool((own > 0).all())
+    if own is not None and known and not np.allclose(energy, own, atol=1e-3):
+        notes.append(
+            f"the energies given replace the file's own, {own.min():g} to {own.max():g} eV"
+        )
+    if energy.max() < _LOWEST_EV:
+        notes.append(
+            f"its energies, {energy.min():g} to {energy.max():g} eV, are below those of X-rays: "
+            "are they in keV? Give them in eV (energy = …)"
+        )
+    return energy, notes
+
+
+def _axes_of(source: Source, pixel_um: float | None) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Pixel centres of the file, or at the user's pitch, and what to say of them."""
+    y, x = source.y, source.x
+    if pixel_um is None and y is not None and x is not None:
+        return y, x, []
+    notes = []
+    if pixel_um is None:
+        notes.append("the file has no pixel size, so a pixel counts as 1 µm; give pixel_um")
+    elif y is not None and x is not None:
+        notes.append("the pixel size given replaces the file's own positions; they start at 0")
+    size = pixel_um or 1.0
+    top_down = y is None and source.attrs.get("rows", "") == "top-down"
+    return (
+        _rescaled(y, source.shape[1], size, top_down),
+        _rescaled(x, source.shape[2], size, False),
+        notes,
     )
 
 
@@ -245,6 +289,21 @@ def _lazy(source: Source) -> Any:
     return da.Array(graph, name, chunks, dtype=np.float32)
 
 
+def spooled(source: Source, folder: Path) -> Source:
+    """The same stack in a plain file in `folder`, of which bands of rows are cheap to read.
+
+    Of files that keep whole frames every band would read all of them; this reads each frame once.
+    """
+    n_energy, n_y, n_x = source.shape
+    path = folder / "frames"
+    some_frames = max(_PIECE_BYTES // (4 * n_y * n_x), 1)
+    with path.open("wb") as file:
+        for frames in blocks.bands(n_energy, some_frames):
+            file.write(source.read(frames, slice(0, n_y)).astype("<f4").data)
+    raw = RawFrames(path, 0, source.shape, "<f4")
+    return replace(source, read=raw.read, framewise=False, rows_per_read=1, files=(path,))
+
+
 def _band(read: Any, n_energy: int, start: int, stop: int) -> np.ndarray:
     """One band of a lazy stack."""
     return np.asarray(read(slice(0, n_energy), slice(start, stop)), dtype=np.float32)
@@ -300,7 +359,8 @@ def spectra(path: str | Path, wanted: Wanted) -> xr.DataArray:
 
     found = _guard.existing(path)
     reader = next((one.spectra for one in formats() if one.spectra and one.sniff(found)), None)
-    read = reader(found, wanted) if reader else read_spectra(found, wanted)
+    with _guard.readable(found):
+        read = reader(found, wanted) if reader else read_spectra(found, wanted)
     for note in (*map(_default_of, _unsaid(read.choices)), *read.notes):
         warnings.warn(f"{read.where}: {note}", ChemoscapeWarning, stacklevel=3)
     order = np.argsort(read.energy, kind="stable")

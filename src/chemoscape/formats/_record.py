@@ -36,6 +36,8 @@ class Format:
         rounding, or "".
     write_extensions : tuple of str
         Endings that make `save_stack` choose this format.
+    takes_axes : bool
+        Whether `Wanted.axes` may say the order of the dimensions.
     about : str
         A line for the table of formats: facilities, dialects, limits.
     tried : str
@@ -50,5 +52,6 @@ class Format:
     spectra: Callable[[Path, Wanted], Spectra] | None = None
     write: Callable[[xr.DataArray, Path, Path], str] | None = None
     write_extensions: tuple[str, ...] = ()
+    takes_axes: bool = False
     about: str = ""
     tried: str = ""

@@ -21,23 +21,32 @@ def save(write: Callable[[Any, Path, Path], str], content: Any, target: Path) ->
     Files that the writer makes beside the part (``.dat`` for an ``.ncb``) have the part's stem and
     move too.
     """
-    if target.is_dir() and target.suffix.lower() != ".zarr":
-        raise FileFormatError("is a folder", str(target), "give the name of a file")
+    if target.is_dir() and not _is_store(target):
+        raise FileFormatError(
+            "is a folder that holds something else", str(target), "give another name"
+        )
     work = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         work.mkdir()
         loss = write(content, work / target.name, target)
         for made in work.iterdir():
             _move(made, target.with_name(made.name))
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # HDF5 raises the latter
+        reason = getattr(error, "strerror", None) or error
         raise FileFormatError(
-            f"cannot be written ({error.strerror or error})",
+            f"cannot be written ({reason})",
             str(target),
             "choose a folder that exists, may be written to and has room",
         ) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return loss
+
+
+def _is_store(folder: Path) -> bool:
+    """Whether a folder is a zarr store, or empty: what may be replaced by one."""
+    marks = (".zgroup", ".zarray", "zarr.json")
+    return any((folder / mark).is_file() for mark in marks) or not any(folder.iterdir())
 
 
 def _move(made: Path, target: Path) -> None:

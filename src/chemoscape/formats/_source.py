@@ -19,6 +19,44 @@ from chemoscape.errors import FileFormatError
 Read = Callable[[slice, slice], np.ndarray]
 
 
+@dataclass(frozen=True)
+class Checked:
+    """A reading function that answers in the shape described, or with one of our errors.
+
+    Lazy stacks are read long after their files were described: these may be gone by then, or hold
+    something else.
+
+    Parameters
+    ----------
+    read : callable
+        As in `Source`.
+    where : Path
+        The file to name in messages.
+    n_x : int
+        Columns of the images.
+    """
+
+    read: Read
+    where: Path
+    n_x: int
+
+    def __call__(self, frames: slice, rows: slice) -> np.ndarray:
+        """Part of the images."""
+        try:
+            values = self.read(frames, rows)
+        except OSError as error:
+            raise FileFormatError(
+                f"cannot be read any more ({error.strerror or error})",
+                str(self.where),
+                "put the file back and open it again",
+            ) from error
+        if values.shape != (frames.stop - frames.start, rows.stop - rows.start, self.n_x):
+            raise FileFormatError(
+                "has changed since it was opened", str(self.where), "open it again"
+            )
+        return values
+
+
 @dataclass(frozen=True, eq=False)
 class Wanted:
     """What the user asked for, None where nothing was said.

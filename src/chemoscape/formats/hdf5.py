@@ -21,6 +21,7 @@ from chemoscape.errors import FileFormatError
 from chemoscape.formats import _hdf5
 from chemoscape.formats._record import Format
 from chemoscape.formats._source import Source, Wanted
+from chemoscape.results.tree import HEADERS_BYTES, reserve
 
 VARIABLE = "stack"
 _MARK = "chemoscape_stack"
@@ -58,7 +59,7 @@ def open_(path: Path, wanted: Wanted) -> Source:
             if name not in (VARIABLE, *stacks.DIMS)
             and (values := _along(variable.parent, name, axes["energy"].shape)) is not None
         }
-        attrs = {str(name): _hdf5.plain(value) for name, value in variable.attrs.items()}
+        attrs = {name: _hdf5.plain(value) for name, value in _hdf5.attributes(variable).items()}
         shape = variable.shape
         rows = variable.chunks[1] if variable.chunks else 1
     quantity: Any = attrs.pop("quantity", "")
@@ -91,6 +92,7 @@ def write(stack: xr.DataArray, path: Path, final: Path) -> str:
     """Write a Stack band by band."""
     n_energy, n_y, n_x = stack.shape
     height = int(np.clip(_CHUNK_BYTES // (4 * n_energy * n_x), 1, n_y))
+    reserve(path, 4 * n_energy * n_x * -(-n_y // height) * height + HEADERS_BYTES)
     # v110: the file's own tables have checksums then. So have the axes, since one wrong energy
     # would put the frames in another order.
     with h5py.File(path, "w", libver=("v110", "v110")) as file:
@@ -120,7 +122,7 @@ def write(stack: xr.DataArray, path: Path, final: Path) -> str:
 
 def _variable(file: h5py.File, path: Path) -> h5py.Dataset:
     """The stack's dataset."""
-    version = file.attrs.get(_MARK)
+    version = _hdf5.attribute(file, _MARK)
     if version != _VERSION:
         raise FileFormatError(
             f"is a stack file of version {version}, this program reads {_VERSION}",

@@ -227,7 +227,7 @@ def _axis(group: h5py.Group, name: str, n: int) -> np.ndarray | None:
     if found is None:
         return None
     size = _hdf5.number(group, name)
-    size *= micrometres(_hdf5.plain_text(found.attrs.get("units", "")))
+    size *= micrometres(_hdf5.attribute_text(found, "units"))
     return centres(n, size) if believable(size) else None
 
 

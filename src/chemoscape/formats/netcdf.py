@@ -66,11 +66,11 @@ def source_of(file: h5py.File, name: str, path: Path, choices: tuple[Choice, ...
     energy, unit = scales["e"]
     y, said_of_y = _labelled.positions(*scales["y"], n_y, "y", path)
     x, said_of_x = _labelled.positions(*scales["x"], n_x, "x", path)
-    attrs = {str(key): _hdf5.plain(value) for key, value in cube.attrs.items()}
+    attrs = {key: _hdf5.plain(value) for key, value in _hdf5.attributes(cube).items()}
     return Source(
         where=path,
         shape=(n_energy, n_y, n_x),
-        read=partial(read, path, name, axes, Packing.of(cube.attrs)),
+        read=partial(read, path, name, axes, Packing.of(_hdf5.attributes(cube))),
         energy=None if energy is None else _labelled.energies(energy, unit, n_energy, path),
         y=y,
         x=x,
@@ -145,9 +145,9 @@ def _scale(cube: h5py.Dataset, axis: int) -> tuple[np.ndarray | None, str]:
     if not len(dim) or not dim[0].name:
         return None, ""
     scale = dim[0]
-    hidden = _hdf5.plain_text(scale.attrs.get("NAME", "")).startswith("This is a netCDF dimension")
+    hidden = _hdf5.attribute_text(scale, "NAME").startswith("This is a netCDF dimension")
     values = None if hidden else _hdf5.numbers(cube.file, scale.name)
-    return values, _hdf5.plain_text(scale.attrs.get("units", ""))
+    return values, _hdf5.attribute_text(scale, "units")
 
 
 def _along(cube: h5py.Dataset, n_energy: int) -> Mapping[str, np.ndarray]:

@@ -23,7 +23,7 @@ def sniff(path: Path) -> bool:
         if not _hdf5.is_hdf5(file):
             return False
         with _hdf5.opened(file) as root:
-            return _hdf5.plain_text(root.attrs.get("program")) == "chemoscape" and (
+            return _hdf5.attribute_text(root, "program") == "chemoscape" and (
                 "summary" in root.attrs
             )
     except (OSError, FileFormatError):
@@ -40,8 +40,8 @@ def open_(path: Path, wanted: Wanted) -> Source:
     """
     file = _guard.regular_file(path / RESULTS_FILE, inside=path) if path.is_dir() else path
     with _hdf5.opened(file) as root:
-        layout = np.ravel(root.attrs.get("layout", LAYOUT))
-        if layout.size and layout[0] > LAYOUT:
+        layout = _hdf5.attribute(root, "layout")
+        if layout is not None and np.ravel(layout)[0] > LAYOUT:
             raise FileFormatError(
                 "was written by a newer chemoscape", str(file), "update chemoscape"
             )
@@ -59,9 +59,8 @@ def open_(path: Path, wanted: Wanted) -> Source:
         source = netcdf.source_of(root, _STACK, file)
         group = cube.parent
         facts = {
-            name: _hdf5.plain(group.attrs[name])
+            name: _hdf5.attribute_text(group, name)
             for name in ("i0_source", "units_correction", "noise_source")
-            if name in group.attrs
         }
     return replace(
         source,

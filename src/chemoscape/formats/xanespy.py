@@ -71,9 +71,7 @@ def open_(path: Path, wanted: Wanted) -> Source:
         energy, notes = _energies(group, step, n, wanted, path)
         pixel, uneven = _pixel_size(group, step, n)
         parent = group.parent
-        facts = {
-            key: _hdf5.plain_text(parent.attrs.get(key, "")) for key in ("beamline", "technique")
-        }
+        facts = {key: _hdf5.attribute_text(parent, key) for key in ("beamline", "technique")}
         others = [other for other in _hdf5.groups(parent) if f"{parent.name}/{other}" != group.name]
         chunks = images.chunks[-3:] if images.chunks else (1, 1, 1)
     if others:
@@ -135,7 +133,7 @@ def _versions(file: h5py.File) -> dict[str, h5py.Group]:
             if _is_images(_hdf5.array(file, f"{sample}/{name}/intensities"))
             and _hdf5.array(file, f"{sample}/{name}/energies") is not None
         ]
-        latest = _hdf5.plain_text(parent.attrs.get("latest_data_name", ""))
+        latest = _hdf5.attribute_text(parent, "latest_data_name")
         if versions:
             chosen = latest if latest in versions else versions[-1]
             found[sample] = parent[chosen]
@@ -158,12 +156,8 @@ def _region(file: h5py.File, wanted: Wanted, path: Path) -> tuple[Choice, h5py.G
     for sample, group in samples.items():
         images = _hdf5.array(group, "intensities")
         n_steps = images.shape[0] if images is not None and images.ndim == 4 else 1
-        labels = _hdf5.child(group, "timestep_names")
-        texts = (
-            _hdf5.texts(labels[()])
-            if isinstance(labels, h5py.Dataset) and labels.shape == (n_steps,)
-            else []
-        )
+        labels = _hdf5.array(group, "timestep_names")
+        texts = _hdf5.texts(labels[()]) if labels is not None and labels.shape == (n_steps,) else []
         for step in range(n_steps):
             name = texts[step] if step < len(texts) and texts[step] else f"step {step}"
             names.append(f"{sample} {name}" if len(samples) > 1 else name)
@@ -239,7 +233,7 @@ def _pixel_size(group: h5py.Group, step: int, n: int) -> tuple[float, list[str]]
     sizes = _of_step(group, "pixel_sizes", step)
     if not sizes.size:
         return np.nan, []
-    unit = _hdf5.plain_text(group["pixel_sizes"].attrs.get("unit", ""))
+    unit = _hdf5.attribute_text(group["pixel_sizes"], "unit")
     sizes = sizes[:n] * micrometres(unit)
     low, high = float(sizes.min()), float(sizes.max())
     if not (believable(low) and believable(high)):

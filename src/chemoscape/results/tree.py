@@ -168,7 +168,7 @@ def save_tree(tree: xr.DataTree, path: str | os.PathLike[str]) -> None:
         for key, node in plain.items()
     }
     whole = xr.DataTree.from_dict(plain)
-    _reserve(path, sum(node.dataset.nbytes for node in whole.subtree) + HEADERS_BYTES)
+    reserve(path, sum(node.dataset.nbytes for node in whole.subtree) + HEADERS_BYTES)
     try:
         whole.to_netcdf(path, engine="h5netcdf", encoding=encoding, write_inherited_coords=True)
     except (TypeError, ValueError) as error:
@@ -177,7 +177,7 @@ def save_tree(tree: xr.DataTree, path: str | os.PathLike[str]) -> None:
         ) from error
 
 
-def _reserve(path: str | os.PathLike[str], n_bytes: int) -> None:
+def reserve(path: str | os.PathLike[str], n_bytes: int) -> None:
     """Raise OSError now if `n_bytes` do not fit: HDF5 crashes when the disk fills under it."""
     with open(path, "wb") as file:
         if hasattr(os, "posix_fallocate"):

@@ -212,6 +212,7 @@ FORMAT = Format(
     open=open_,
     write=write,
     write_extensions=(".ncb",),
+    takes_axes=True,
     tried="files built as published",
     about="integers with a scale, or floats; read in bands; written rounded, never truncated",
 )

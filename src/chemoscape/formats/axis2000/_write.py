@@ -25,7 +25,17 @@ _COARSEST_OF_RANGE = 1e-4
 _COARSEST_COUNT = 0.5
 
 #: Coordinates and facts that the file holds, or that are not facts of the measurement.
-_KEPT = {*stacks.DIMS, "dwell", "image", "dwell_ms", "quantity", "units", "source", "format"}
+_KEPT = {
+    *stacks.DIMS,
+    "dwell",
+    "image",
+    "dwell_ms",
+    "quantity",
+    "units",
+    "source",
+    "format",
+    stacks.SAID,
+}
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ def sniff(path: Path) -> bool:
     """Whether a file is HDF5 with CXI's mark or a reconstruction, or a folder holds such files."""
     try:
         if path.is_dir():
-            return any(_is_cxi(one) for one in _files(path)[:_LOOKED_AT])
+            first = _files(path)[:_LOOKED_AT]
+            return any(_guard.lies_inside(one, path) and _is_cxi(one) for one in first)
         return _is_cxi(path)
     except OSError:
         return False

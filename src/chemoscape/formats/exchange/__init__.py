@@ -272,6 +272,7 @@ FORMAT = Format(
     extensions=(".hdf5", ".h5"),
     sniff=sniff,
     open=open_,
+    takes_axes=True,
     tried="a real file of SSRF; the others as published",
     about="MANTiS, APS, SSRF; optical densities as a channel, tilt series by angle, a white "
     "spectrum as the coordinate i0_file",

@@ -52,7 +52,7 @@ def energies(
             str(path),
             "give the energies if it is a stack: energy = a list in eV, or a text file",
         )
-    unit = _hdf5.plain_text(file["exchange/energy"].attrs.get("units", "")).lower()
+    unit = _hdf5.attribute_text(file["exchange/energy"], "units").lower()
     highest = float(values.max())
     if unit == "kev":
         if highest > _HIGHEST_KEV:
@@ -153,7 +153,7 @@ def _as_wanted(
 
 def _labelled(data: h5py.Dataset, letters: str) -> str:
     """Order by the ``axes`` attribute, ``""`` when it does not name all axes, or all but one."""
-    names = _hdf5.texts(data.attrs.get("axes", ""))
+    names = _hdf5.texts(_hdf5.attribute(data, "axes"))
     found = "".join(_LETTERS.get(name.strip().lower(), "?") for name in names)
     missing = [letter for letter in letters if letter not in found]
     if len(missing) == 1 and len(found) == len(letters) - 1:
@@ -238,8 +238,7 @@ def image_axes(
 def _unit(file: h5py.File, name: str) -> float:
     """µm in the unit of a dataset; 1 when it says none."""
     found = _hdf5.child(file, name)
-    unit = found.attrs.get("units", "") if found is not None else ""
-    return micrometres(_hdf5.plain_text(unit))
+    return micrometres(_hdf5.attribute_text(found, "units") if found is not None else "")
 
 
 def _steady(axis: np.ndarray) -> bool:

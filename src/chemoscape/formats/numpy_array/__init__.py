@@ -174,6 +174,7 @@ FORMAT = Format(
     extensions=(".npy", ".npz"),
     sniff=sniff,
     open=open_,
+    takes_axes=True,
     tried="files of NumPy",
     about="one array, or an archive with its axes; the first row is the lowest y",
 )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,11 +39,6 @@ _FACTS = re.compile(
     r"\s*'fortran_order':\s*(?P<fortran>True|False)\s*,"
     r"\s*'shape':\s*\((?P<shape>[\d\s,L]*)\)\s*,?\s*\}\s*",
     re.DOTALL,
-)
-
-_ZIP_ERRORS = (
-    *(zipfile.BadZipFile, zlib.error, OSError, RuntimeError, ValueError, LookupError, EOFError),
-    *(NotImplementedError, MemoryError, OverflowError, TypeError, AssertionError),
 )
 
 
@@ -133,15 +127,27 @@ def archive(path: Path) -> Iterator[zipfile.ZipFile]:
         ):
             raise FileFormatError("lists more members than it can have", str(path), "copy it again")
         with zipfile.ZipFile(path) as opened:
+            _refuse_strange_names(opened, path)
             yield opened
     except ChemoscapeError:
         raise
-    except _ZIP_ERRORS as error:
+    except _guard.LIBRARY_ERRORS as error:
         raise FileFormatError(
             f"is a damaged archive ({type(error).__name__}: {' '.join(str(error).split())[:120]})",
             str(path),
             "copy it again",
         ) from error
+
+
+def _refuse_strange_names(opened: zipfile.ZipFile, path: Path) -> None:
+    """Refuse members without a name, or that would lie outside a folder they are unpacked to."""
+    for name in opened.namelist():
+        if not name or name.startswith("/") or ".." in name.split("/"):
+            raise FileFormatError(
+                f"has a member named {name[:80]!r}, which leads out of it",
+                str(path),
+                "the archive is damaged or was made to harm: copy it again",
+            )
 
 
 def is_archive(path: Path) -> bool:

@@ -16,20 +16,14 @@ import numpy as np
 
 from chemoscape.errors import FileFormatError
 from chemoscape.formats import _hdf5
+from chemoscape.formats._hdf5 import text
 from chemoscape.formats._record import Format
 from chemoscape.formats._source import Choice, Source, Wanted, fitted_axis
 from chemoscape.formats.nxstxm import _als, _facts, _layout, _own
 from chemoscape.formats.nxstxm._als import Rebinned
 from chemoscape.formats.nxstxm._images import Images, measured, missing_note
 from chemoscape.formats.nxstxm._layout import Layout
-from chemoscape.formats.nxstxm._names import (
-    detectors,
-    is_entry,
-    list_name,
-    positions,
-    scan_type,
-    text,
-)
+from chemoscape.formats.nxstxm._names import detectors, is_entry, list_name, positions, scan_type
 from chemoscape.formats.nxstxm._spectra import read_spectra
 
 
@@ -207,6 +201,7 @@ FORMAT = Format(
     spectra=read_spectra,
     write=_own.write,
     write_extensions=(".nxs",),
+    takes_axes=True,
     tried="a real image of PolLux; MANTiS opens what is written; the other dialects as published",
     about="PolLux, MAX IV, HERMES, Diamond I08, CLS, ALS .stxm 0 to 3, MANTiS; line scans too",
 )

@@ -14,8 +14,9 @@ import numpy as np
 
 from chemoscape.errors import FileFormatError
 from chemoscape.formats import _hdf5
+from chemoscape.formats._hdf5 import attribute_text, text
 from chemoscape.formats.nxstxm._images import Images, has_content, unmeasured_as_nan
-from chemoscape.formats.nxstxm._names import attribute, filled, micrometres, positions, text
+from chemoscape.formats.nxstxm._names import filled, micrometres, positions
 
 _BINNED = "binned_values/data"
 
@@ -76,7 +77,7 @@ def version(entry: h5py.Group) -> float | None:
         if np.isfinite(number):
             return number
     definition = _hdf5.child(entry, "definition")
-    noted = attribute(definition, "version") if definition is not None else ""
+    noted = attribute_text(definition, "version") if definition is not None else ""
     try:
         number = float(noted)
     except ValueError:
@@ -233,4 +234,4 @@ def _scale(entry: h5py.Group, detector: str, name: str) -> float:
             str(entry.file.filename),
             "the scan cannot be put on a grid: export it with the beamline's program",
         )
-    return micrometres(attribute(found, "units"))
+    return micrometres(attribute_text(found, "units"))

@@ -8,16 +8,9 @@ import h5py
 import numpy as np
 
 from chemoscape.formats import _hdf5
+from chemoscape.formats._hdf5 import attribute_text, text
 from chemoscape.formats.nxstxm._images import Images
-from chemoscape.formats.nxstxm._names import (
-    attribute,
-    energies,
-    filled,
-    monitors,
-    scan_type,
-    signal,
-    text,
-)
+from chemoscape.formats.nxstxm._names import energies, filled, monitors, scan_type, signal
 
 Fact = str | int | float
 
@@ -42,7 +35,7 @@ def ring_current(entry: h5py.Group, images: Images) -> tuple[np.ndarray | None, 
     for name in monitors(entry):
         group = entry[name]
         array = filled(group, signal(group)) if signal(group) else None
-        if array is not None and not attribute(array, "units").lower().startswith(_NO_CURRENT):
+        if array is not None and not attribute_text(array, "units").lower().startswith(_NO_CURRENT):
             found = array
             break
     if found is not None and found.shape and _bytes_unpacked(found, images) > _MOST_BYTES:
@@ -57,7 +50,7 @@ def ring_current(entry: h5py.Group, images: Images) -> tuple[np.ndarray | None, 
         values = None if one_for_all else per_frame(current, images)
     if values is None or not (values > 0).any():
         return None, note  # zeros: nobody recorded it
-    amperes = found is not None and attribute(found, "units").lower() in ("a", "ampere")
+    amperes = found is not None and attribute_text(found, "units").lower() in ("a", "ampere")
     return np.where(values > 0, values, np.nan) * (1e3 if amperes else 1.0), ""
 
 
@@ -75,7 +68,7 @@ def true_energies(
         values = per_frame(found, images)
         if values is None:
             continue
-        values = values * (1e3 if attribute(found, "units").lower() == "kev" else 1.0)
+        values = values * (1e3 if attribute_text(found, "units").lower() == "kev" else 1.0)
         if nominal is None:
             believed = values > 0
             if not believed.all():
@@ -102,7 +95,7 @@ def dwell(entry: h5py.Group, detector: str, n_energy: int, *, in_ms: bool) -> np
         values = _hdf5.numbers(entry, path)
         if values is None:
             continue
-        in_ms = in_ms or attribute(found, "units").lower() in ("ms", "msec", "milliseconds")
+        in_ms = in_ms or attribute_text(found, "units").lower() in ("ms", "msec", "milliseconds")
         with np.errstate(over="ignore"):
             values = np.broadcast_to(values.reshape(-1), n_energy) * (1.0 if in_ms else 1e3)
         values = np.where((values > 0) & (values < 1e9), values, np.nan)
@@ -140,7 +133,7 @@ def whole_scan(entry: h5py.Group, detector: str, array: h5py.Dataset) -> dict[st
     """Flat facts of the scan; those that the file does not know are left out."""
     found: dict[str, Fact] = {
         "scan_type": scan_type(entry[detector]),
-        "unit": attribute(array, "units"),
+        "unit": attribute_text(array, "units"),
         "started": text(entry, "start_time"),
         "facility": text(entry, "instrument/source/name"),
         "beamline": text(entry, "collection/beamline") or text(entry, "collection/beamline/value"),

@@ -10,11 +10,11 @@ import numpy as np
 
 from chemoscape.errors import FileFormatError
 from chemoscape.formats import _hdf5
+from chemoscape.formats._hdf5 import text
 from chemoscape.formats._source import Choice, Wanted, choose, some
 from chemoscape.formats.nxstxm import _als, _axes
 from chemoscape.formats.nxstxm._facts import nominal_energies
 from chemoscape.formats.nxstxm._names import (
-    attribute_value,
     default_detector,
     detectors,
     entries,
@@ -23,7 +23,6 @@ from chemoscape.formats.nxstxm._names import (
     role_of,
     scan_type,
     signal,
-    text,
 )
 
 #: Scans of the same family that are neither stacks nor spectra, by words of their type.
@@ -166,14 +165,14 @@ def _told(group: h5py.Group, array: h5py.Dataset, names: dict[str, str], n_dims:
     """Order that attributes tell: the names of all axes, or a number beside each list."""
     for thing in (group, array):
         if "axes" in thing.attrs:
-            named = _hdf5.texts(attribute_value(thing, "axes"))
+            named = _hdf5.texts(_hdf5.attribute(thing, "axes"))
             kept = [name for name in named if role_of(name) != "."]
             order = _axes.from_names(named, n_dims) or _axes.from_names(kept, n_dims)
             if order:
                 return order
     numbers = {}
     for role, name in names.items():
-        value = attribute_value(group[name], "axis") if name else None
+        value = _hdf5.attribute(group[name], "axis") if name else None
         if isinstance(value, np.ndarray) and value.size == 1:
             value = value.reshape(-1)[0]
         if isinstance(value, bytes | str) and value.strip().isdigit():

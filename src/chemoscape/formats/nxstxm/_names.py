@@ -7,13 +7,13 @@ structure: entry → detector → data beside the lists of its axes.
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import h5py
 import numpy as np
 
 from chemoscape.errors import FileFormatError
 from chemoscape.formats import _hdf5
+from chemoscape.formats._hdf5 import attribute_text, text
 
 _ENTRY = re.compile(r"entry_?\d*", re.IGNORECASE)
 _MONITOR = re.compile(r"control|monitor|ring_?current", re.IGNORECASE)
@@ -36,50 +36,6 @@ _WORDS = {"nanomet": "nm", "millimet": "mm", "meter": "m", "metre": "m"}
 
 #: Nothing under a microscope is further away (µm).
 _FARTHEST = 1e9
-
-
-def decoded(value: Any) -> str:
-    """Text of an attribute or a dataset as written: UTF-8, or Latin-1 as older software writes µ.
-
-    Examples
-    --------
-    >>> decoded(b"\\xb5m"), decoded(np.array(["um"])), decoded(3.0)
-    ('µm', 'um', '')
-    """
-    if isinstance(value, np.ndarray):
-        value = value.reshape(-1)[0] if value.size else ""
-    if isinstance(value, str):
-        value = value.encode("utf-8", "surrogateescape")
-    if not isinstance(value, bytes):
-        return ""
-    try:
-        return value.decode("utf-8").strip("\x00 ")
-    except UnicodeDecodeError:
-        return value.decode("latin-1").strip("\x00 ")
-
-
-def attribute(thing: h5py.Group | h5py.Dataset, name: str) -> str:
-    """Text of an attribute, "" when there is none."""
-    return decoded(attribute_value(thing, name))
-
-
-def attribute_value(thing: h5py.Group | h5py.Dataset, name: str) -> Any:
-    """Numbers or text of an attribute, None when it has another type or is not there."""
-    if name not in thing.attrs or not _is_plain(thing.attrs.get_id(name).dtype):
-        return None
-    return thing.attrs[name]
-
-
-def text(group: h5py.Group, path: str) -> str:
-    """Text of a dataset below `group`, "" when there is none."""
-    found = _hdf5.child(group, path)
-    if (
-        not isinstance(found, h5py.Dataset)
-        or found.dtype.kind not in "SO"
-        or not _is_plain(found.dtype)
-    ):
-        return ""
-    return decoded(found[()]) if found.size is not None and 0 < found.size <= 1000 else ""
 
 
 def micrometres(unit: str) -> float:
@@ -114,7 +70,7 @@ def entries(file: h5py.File) -> list[str]:
 def is_entry(group: h5py.Group) -> bool:
     """Whether a group at the top is an entry, by its class or its name."""
     name = group.name.strip("/")
-    return bool(_ENTRY.fullmatch(name)) or attribute(group, "NX_class") == "NXentry"
+    return bool(_ENTRY.fullmatch(name)) or attribute_text(group, "NX_class") == "NXentry"
 
 
 def detectors(entry: h5py.Group) -> list[str]:
@@ -136,13 +92,13 @@ def monitors(entry: h5py.Group) -> list[str]:
         name
         for name in _hdf5.groups(entry)
         if _MONITOR.fullmatch(name)
-        or (attribute(entry[name], "NX_class") == "NXmonitor" and name.lower() != "energy")
+        or (attribute_text(entry[name], "NX_class") == "NXmonitor" and name.lower() != "energy")
     ]
 
 
 def default_detector(entry: h5py.Group, names: list[str]) -> int:
     """Number of the detector that a file means when it is asked for none."""
-    for name in (attribute(entry, "default"), "default", "counter0", "Counter0"):
+    for name in (attribute_text(entry, "default"), "default", "counter0", "Counter0"):
         if name in names:
             return names.index(name)
     return 0
@@ -151,7 +107,7 @@ def default_detector(entry: h5py.Group, names: list[str]) -> int:
 def signal(group: h5py.Group) -> str:
     """Name of the array of a detector, "" when it has none."""
     marked = [name for name in group if name != "data" and _is_numbers(group, name, "signal")]
-    for name in (attribute(group, "signal"), "data", *marked):
+    for name in (attribute_text(group, "signal"), "data", *marked):
         if name and "/" not in name and _is_numbers(group, name):
             return name
     return ""
@@ -197,7 +153,7 @@ def positions(group: h5py.Group, name: str) -> np.ndarray | None:
     values = _hdf5.numbers(group, name)
     assert values is not None  # noqa: S101 - it was found above
     with np.errstate(over="ignore"):
-        values = values.reshape(-1) * micrometres(attribute(found, "units"))
+        values = values.reshape(-1) * micrometres(attribute_text(found, "units"))
     if not (np.abs(values) < _FARTHEST).all():
         raise FileFormatError(
             f"{found.name} holds a position that is no number of µm",
@@ -215,7 +171,9 @@ def energies(group: h5py.Group, path: str) -> np.ndarray | None:
     found = _hdf5.child(group, path)
     assert found is not None  # noqa: S101 - it was read above
     with np.errstate(over="ignore"):
-        return values.reshape(-1) * (1e3 if attribute(found, "units").lower() == "kev" else 1.0)
+        return values.reshape(-1) * (
+            1e3 if attribute_text(found, "units").lower() == "kev" else 1.0
+        )
 
 
 def scan_type(group: h5py.Group) -> str:
@@ -223,16 +181,9 @@ def scan_type(group: h5py.Group) -> str:
     return text(group, "stxm_scan_type") or text(group, "scan_type")
 
 
-def _is_plain(dtype: np.dtype) -> bool:
-    """Whether a type is that of numbers or texts; reading some others, which damaged texts turn
-    into, crashes the library.
-    """
-    return dtype.kind in "fiubS" or h5py.check_string_dtype(dtype) is not None
-
-
 def _may_be_detector(group: h5py.Group) -> bool:
     """Whether a group is marked as data, or unmarked but with an axis of a scan."""
-    marked = attribute(group, "NX_class")
+    marked = attribute_text(group, "NX_class")
     return marked == "NXdata" or (
         marked in ("", "NXdetector") and bool(list_name(group, "e") or list_name(group, "x"))
     )

@@ -14,9 +14,10 @@ from chemoscape import blocks
 from chemoscape import stack as stacks
 from chemoscape.errors import FileFormatError
 from chemoscape.formats import _hdf5
+from chemoscape.formats._hdf5 import attribute_text
 from chemoscape.formats._source import Source, some
 from chemoscape.formats.nxstxm._images import Images
-from chemoscape.formats.nxstxm._names import attribute
+from chemoscape.results.tree import HEADERS_BYTES, reserve
 
 _ENTRY, _DETECTOR, _OWN = "entry1", "counter0", "chemoscape"
 _ALONG, _ATTRIBUTES = "along_energy", "attributes"
@@ -43,7 +44,7 @@ def source(file: h5py.File, path: Path) -> Source | None:
     group = _hdf5.child(file, f"{_ENTRY}/{_DETECTOR}")
     if not isinstance(group, h5py.Group) or _QUANTITY not in group.attrs:
         return None
-    quantity: Any = attribute(group, _QUANTITY)
+    quantity: Any = attribute_text(group, _QUANTITY)
     array = _hdf5.array(group, "data")
     axes = [_hdf5.numbers(group, name) for name in _AXES]
     if (
@@ -85,6 +86,8 @@ def write(stack: xr.DataArray, path: Path, final: Path) -> str:
         "dtype": np.float32,
         "chunks": (n_energy, height, n_x),
     }
+    n_arrays = 1 + ("ring_current" in stack.coords)
+    reserve(path, 4 * n_arrays * n_energy * n_x * -(-n_y // height) * height + HEADERS_BYTES)
     with h5py.File(path, "w", rdcc_nbytes=_CACHE_BYTES) as file:
         file.attrs.update(_text(NX_class="NXroot", default=_ENTRY, creator="chemoscape"))
         file.attrs.update(_text(file_name=final.name))

@@ -36,6 +36,9 @@ from chemoscape.formats.sdf._scan import (
 
 _IMAGE_KEY = re.compile(r"Image(\d{1,6})(?:_(\d{1,2}))?")
 
+#: Monochromators stray from their setpoint, but not by this much.
+_SURPRISING_EV = 2.0
+
 #: Longest text of one pixel that a writer could mean (``-1.2345678901234567E+003`` has 24).
 _LONGEST_PIXEL = 64
 
@@ -285,6 +288,12 @@ def _energies(
         )
     if np.unique(energy).size < energy.size == np.unique(axis).size:
         return axis, ("images share a noted energy, so the nominal energies are used",)
+    apart = np.nanmax(np.abs(energy - axis), initial=0)
+    if apart > _SURPRISING_EV:
+        return energy, (
+            f"energies noted with the images differ from the stack axis by up to {apart:g} eV; "
+            "those of the images are used",
+        )
     return energy, ()
 
 

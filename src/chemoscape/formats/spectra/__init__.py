@@ -91,7 +91,7 @@ def read_spectra(path: Path, wanted: Wanted) -> Spectra:
         return finished(athena.parse(text, file, wanted), wanted)
     if msa.is_msa(text):
         return finished(msa.parse(text, file), wanted)
-    return finished(_of_columns(text, file), wanted)
+    return finished(of_columns(text, file), wanted)
 
 
 def _text(path: Path) -> str:
@@ -129,7 +129,7 @@ def _unpacked(content: bytes, where: str) -> bytes:
     return unpacked
 
 
-def _of_columns(text: str, path: Path) -> Spectra:
+def of_columns(text: str, path: Path) -> Spectra:
     """Columns of numbers as spectra over one of them."""
     if text.lstrip().startswith(";"):  # XDI takes it for a comment too
         text = "\n".join(re.sub(r"^\s*;", "#", line) for line in text.splitlines())

@@ -60,5 +60,5 @@ def _record(group: h5py.Group, where: str) -> Record | None:
             where,
             "the file is damaged: copy it again",
         )
-    label = _hdf5.plain_text(group.attrs.get("label", "")) or str(group.name).rsplit("/", 1)[-1]
+    label = _hdf5.attribute_text(group, "label") or str(group.name).rsplit("/", 1)[-1]
     return Record(label, x, y)

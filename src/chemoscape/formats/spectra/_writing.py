@@ -27,7 +27,7 @@ def write_axis2000(spectra: xr.DataArray, path: Path) -> str:
         raise FileFormatError(
             f"holds {table.sizes['spectrum']} spectra, and this format has room for one",
             path.name,
-            "choose one with .isel(spectrum=0), or write a .csv",
+            "choose one (channel or region = its name), or write a .csv",
         )
     energy, values = table["energy"].values, np.asarray(table.values)[0]
     known = np.isfinite(values)
@@ -51,6 +51,7 @@ def write_csv(spectra: xr.DataArray, path: Path) -> str:
             text.write(f"# {key}: {' '.join(str(table.attrs[key]).split())}\n")
     if "position" in table.coords:
         text.write("# position (µm): " + " ".join(map(_exact, table["position"].values)) + "\n")
+    text.write("# ")  # the heading is a comment too, since others take the first row for numbers
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["energy (eV)", *_names(table)])
     rows.writerows(

@@ -69,7 +69,9 @@ def sniff(path: Path) -> bool:
     """Whether `path` is a TIFF file, or a folder with one (only files named so are looked into)."""
     try:
         if path.is_dir():
-            return any(map(_tags.is_tiff, _named_so(path)))
+            return any(
+                _guard.lies_inside(one, path) and _tags.is_tiff(one) for one in _named_so(path)
+            )
     except OSError:
         return False
     return _tags.is_tiff(path)

@@ -16,8 +16,6 @@ from chemoscape.formats.tiff._facts import Own
 #: Classic TIFF counts bytes in 32 bits.
 _CLASSIC_BYTES = 4_000_000_000
 
-_LIST_HEADING = "# photon energy (eV) of each image, written by chemoscape"
-
 
 def write(stack: xr.DataArray, path: Path, final: Path) -> str:
     """Write a Stack as float32 pages, with its energies in a list beside it."""
@@ -50,9 +48,9 @@ def write(stack: xr.DataArray, path: Path, final: Path) -> str:
                 file.seek(start + 4 * n_x * (n_y - rows.stop))
                 file.write(part.tobytes())
     listed = final.with_suffix(".txt")
-    if listed.exists() and not _is_our_list(listed):
+    if listed.exists() and not (final.exists() and _is_a_list(listed)):
         return lost + f"{listed.name} is another file, so the energies are in the image only"
-    lines = [_LIST_HEADING, *(repr(float(energy)) for energy in own.energy), ""]
+    lines = [*(repr(float(energy)) for energy in own.energy), ""]
     path.with_suffix(".txt").write_text("\n".join(lines), encoding="ascii")
     return lost.removesuffix("; ")
 
@@ -73,9 +71,11 @@ def _own_facts_of(stack: xr.DataArray) -> tuple[Own, str]:
     return own, f"{', '.join(lost)} cannot be kept in a TIFF; " if lost else ""
 
 
-def _is_our_list(file: Path) -> bool:
-    """Whether a list of energies was written here."""
+def _is_a_list(file: Path) -> bool:
+    """Whether a text holds one number per line and nothing else, as is written here."""
     try:
-        return _guard.read_text(file, limit=4_000_000).startswith(_LIST_HEADING)
-    except FileFormatError:
+        for line in _guard.read_text(file, limit=4_000_000).split():
+            float(line)
+    except (FileFormatError, ValueError):
         return False
+    return True

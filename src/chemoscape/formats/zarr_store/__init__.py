@@ -171,6 +171,7 @@ FORMAT = Format(
     open=open_,
     write=_write.write,
     write_extensions=(".zarr",),
+    takes_axes=True,
     tried="stores of zarr 2 and 3 and xarray",
     about="versions 2 and 3, folders and zip files, also as xarray writes them",
 )

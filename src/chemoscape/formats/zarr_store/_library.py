@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import lzma
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from chemoscape.errors import ChemoscapeError, FileFormatError
-
-_ZARR_ERRORS = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
-    *(OSError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, EOFError),
-    *(ArithmeticError, MemoryError, AssertionError, NotImplementedError, ImportError),
-)
+from chemoscape.formats import _guard
 
 
 def library(where: Path) -> Any:
@@ -50,7 +42,7 @@ def opened(store: Path, path: str, version: Any) -> Iterator[Any]:
             files.close()
     except ChemoscapeError:
         raise
-    except _ZARR_ERRORS as error:
+    except _guard.LIBRARY_ERRORS as error:
         text = " ".join(str(error).split())[:160]
         raise FileFormatError(
             f"{path or 'the array'} cannot be read ({type(error).__name__}: {text})",

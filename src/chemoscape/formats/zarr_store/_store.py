@@ -162,7 +162,9 @@ def _array(
             str(path),
             "the store is damaged: copy it again",
         ) from error
-    if version not in (2, 3) or len({len(shape), len(stored), len(chunks)}) != 1:
+    lengths = {len(shape), len(stored), len(chunks)}
+    endless = 0 in (*stored, *chunks) and 0 not in shape
+    if version not in (2, 3) or len(lengths) != 1 or endless:
         raise FileFormatError(
             f"the description of {where} contradicts itself", str(path), "copy the store again"
         )
@@ -177,12 +179,12 @@ def _array(
             str(path),
             "write it again with a usual compressor (Blosc, Zstandard, gzip)",
         )
-    needed = math.prod(shape) * np.dtype(dtype).itemsize
-    if needed > _guard.believed_bytes() + DEEPEST_COMPRESSION * n_bytes or (
-        math.prod(stored) * np.dtype(dtype).itemsize > _guard.believed_bytes() + 100 * n_bytes
-    ):
+    needed, piece = (math.prod(n) * np.dtype(dtype).itemsize for n in (shape, chunks))
+    most = _guard.believed_bytes() + 4 * n_bytes
+    if needed > most + DEEPEST_COMPRESSION * n_bytes or piece > most:
         raise FileFormatError(
-            f"{where} claims an array of shape {shape}, more than its {n_bytes} bytes can hold",
+            f"{where} claims an array of shape {shape} in chunks of {chunks}, more than its "
+            f"{n_bytes} bytes can hold",
             str(path),
             "chunks are missing or the store is damaged: copy it again",
         )

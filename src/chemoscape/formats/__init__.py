@@ -2,14 +2,13 @@
 
 `open_stack` asks every format whether it knows the file; the first that does describes it, and what
 it described is read, sorted and put upright here, for all formats alike. A new format is a module
-with a `FORMAT` record, named in `_MODULES`.
+with a `FORMAT` record, named in `_registry`.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,11 @@ from numpy.typing import ArrayLike
 
 from chemoscape import stack as stacks
 from chemoscape.errors import ChemoscapeWarning, FileFormatError
-from chemoscape.formats import _guard, _hdf5
+from chemoscape.formats import _guard, _inspection, _opening, _saving
+from chemoscape.formats._opening import open_source
 from chemoscape.formats._record import Format
-from chemoscape.formats._source import Source, Wanted
+from chemoscape.formats._registry import find_format, formats
+from chemoscape.formats._source import Wanted
 
 __all__ = [
     "Format",
@@ -37,48 +38,6 @@ __all__ = [
     "save_stack",
     "watch",
 ]
-
-_MODULES = (
-    "sdf",
-    "hdf5",
-    "nxstxm",
-    "exchange",
-    "mistral",
-    "cxi",
-    "xanespy",
-    "tiff",
-    "axis2000",
-    "stk",
-    "xradia",
-    "numpy_array",
-    "zarr_store",
-    "results_file",
-    "netcdf",
-)
-
-
-def formats() -> tuple[Format, ...]:
-    """Records of all known formats, in the order in which they are tried."""
-    return tuple(import_module(f"{__name__}.{name}").FORMAT for name in _MODULES)
-
-
-def find_format(path: str | Path) -> tuple[Format, Path]:
-    """The format of a file or folder, judged by its content, and its resolved path.
-
-    Raises
-    ------
-    FileFormatError
-        Nothing is there, or no known format fits.
-    """
-    found = _guard.existing(path)
-    for known in formats():
-        if known.sniff(found):
-            return known, found
-    if _hdf5.is_hdf5(found):
-        with _hdf5.opened(found):  # says why, if it cannot be read
-            pass
-    titles = ", ".join(known.title for known in formats())
-    raise FileFormatError("is no stack in a format known here", str(path), f"known are {titles}")
 
 
 def open_stack(
@@ -136,40 +95,9 @@ def open_stack(
         pixel_um=pixel_um,
         quantity=quantity,
     )
-    from chemoscape.formats import _opening
-
     for note in _opening.sayings(source):
         warnings.warn(f"{source.where}: {note}", ChemoscapeWarning, stacklevel=2)
     return _opening.stack_of(source, known, lazy=lazy)
-
-
-def open_source(
-    path: str | Path,
-    *,
-    channel: str | int | None = None,
-    region: str | int | None = None,
-    angle: str | int | None = None,
-    axes: str | None = None,
-    energy: ArrayLike | str | Path | None = None,
-    pixel_um: float | None = None,
-    quantity: str | None = None,
-) -> tuple[Source, Format]:
-    """What a file holds, completed by what the user says of it; no image is read.
-
-    Parameters and errors are those of `open_stack`.
-    """
-    from chemoscape.formats import _opening
-
-    known, found = find_format(path)
-    wanted = Wanted(channel, region, angle, axes, _opening.energies(energy))
-    with _guard.readable(found):
-        source = known.open(found, wanted)
-    source = _opening.completed(source, wanted, pixel_um, quantity)
-    if axes is not None and not known.takes_axes:
-        raise FileFormatError(
-            "says the order of its dimensions itself", str(source.where), "leave out axes"
-        )
-    return source, known
 
 
 def describe(path: str | Path, *, look: bool = True, **options: Any) -> dict[str, Any]:
@@ -188,8 +116,6 @@ def describe(path: str | Path, *, look: bool = True, **options: Any) -> dict[str
         Format, shape, axes, channels, what is missing and more: text, numbers, lists and None,
         ready for JSON.
     """
-    from chemoscape.formats import _inspection
-
     return _inspection.facts(path, look=look, **options)
 
 
@@ -210,8 +136,6 @@ def checksum(path: str | Path, **options: Any) -> str:
 
 def described(facts: dict[str, Any]) -> str:
     """What `describe` returned, in a few lines for a person."""
-    from chemoscape.formats import _inspection
-
     return "\n".join(_inspection.lines(facts))
 
 
@@ -238,8 +162,6 @@ def save_stack(stack: xr.DataArray, path: str | Path) -> str:
     FileFormatError
         No format writes files with this ending, or the file cannot be written.
     """
-    from chemoscape.formats import _saving
-
     stacks.check_layout(stack)
     if stack.dtype != np.float32:
         stack = stack.astype(np.float32, keep_attrs=True)
@@ -283,8 +205,6 @@ def open_spectra(
     FileFormatError
         Nothing is there, or the file holds no spectra.
     """
-    from chemoscape.formats import _opening
-
     return _opening.spectra(path, Wanted(channel=channel, region=region))
 
 
@@ -303,8 +223,6 @@ def save_spectra(spectra: xr.DataArray, path: str | Path) -> None:
     FileFormatError
         The ending is unknown, or a ``.txt`` was asked for several spectra.
     """
-    from chemoscape.formats import _saving
-
     _saving.save_spectra(spectra, Path(path).expanduser())
 
 
@@ -338,6 +256,4 @@ def watch(
     --------
     ``for stack in watch("wire.hdr"): print(int(stack.notnull().all(("y", "x")).sum()))``
     """
-    from chemoscape.formats import _opening
-
     return _opening.watch(path, every, patience, options)

@@ -13,7 +13,8 @@ from chemoscape import blocks
 from chemoscape.errors import ChemoscapeWarning, FileFormatError
 from chemoscape.formats import _guard, _opening
 from chemoscape.formats._record import Format
-from chemoscape.formats._source import Source, some
+from chemoscape.formats._registry import find_format
+from chemoscape.formats._source import Source, Wanted, some
 
 #: Images are looked at up to this many bytes of float32, in bands spread over the stack.
 LOOK_BYTES = 256_000_000
@@ -27,8 +28,6 @@ _ROUNDING_EV = 0.006
 
 def facts(path: str | Path, *, look: bool = True, **options: Any) -> dict[str, Any]:
     """Facts about a stack or a file of spectra; see `chemoscape.formats.describe`."""
-    from chemoscape.formats import find_format, open_source
-
     found = _guard.existing(path)
     try:
         known, _ = find_format(found)
@@ -36,11 +35,11 @@ def facts(path: str | Path, *, look: bool = True, **options: Any) -> dict[str, A
         return _spectra_facts(found, options, unknown)
     if known.spectra is not None:
         try:
-            source, _ = open_source(found, **options)
+            source, _ = _opening.open_source(found, **options)
         except FileFormatError as no_stack:
             return _spectra_facts(found, options, no_stack, known)
     else:
-        source, _ = open_source(found, **options)
+        source, _ = _opening.open_source(found, **options)
     wrong = [*_opening.sayings(source), *_energy_trouble(np.asarray(source.energy))]
     values = _look(source, wrong) if look else {}
     return {**_source_facts(source, known), **values, "looks_wrong": wrong}
@@ -237,15 +236,13 @@ def _spectra_facts(
     path: Path, options: Mapping[str, Any], no_stack: FileFormatError, known: Format | None = None
 ) -> dict[str, Any]:
     """Facts about spectra; raises why it is no stack when there are none either."""
-    from chemoscape.formats import open_spectra
-
     allowed = {key: value for key, value in options.items() if key in ("channel", "region")}
     if not path.is_file():
         raise no_stack
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ChemoscapeWarning)
-            table = open_spectra(path, **allowed)
+            table = _opening.spectra(path, Wanted(**allowed))
     except FileFormatError:
         if allowed:  # the choice may be at fault
             raise

@@ -17,9 +17,12 @@ from chemoscape import blocks
 from chemoscape import stack as stacks
 from chemoscape.errors import ChemoscapeWarning, FileFormatError
 from chemoscape.formats import _guard
+from chemoscape.formats._lists import read_energies
 from chemoscape.formats._raw_frames import RawFrames
 from chemoscape.formats._record import Format
+from chemoscape.formats._registry import find_format, formats
 from chemoscape.formats._source import Checked, Choice, Source, Wanted, some
+from chemoscape.formats.spectra import read_spectra
 
 #: A frame in memory is read in pieces of at most this many bytes of float32.
 _PIECE_BYTES = 32_000_000
@@ -30,13 +33,38 @@ _AXES = "eyx"
 _HIGHEST_EV, _LOWEST_EV = 1e6, 30.0
 
 
+def open_source(
+    path: str | Path,
+    *,
+    channel: str | int | None = None,
+    region: str | int | None = None,
+    angle: str | int | None = None,
+    axes: str | None = None,
+    energy: ArrayLike | str | Path | None = None,
+    pixel_um: float | None = None,
+    quantity: str | None = None,
+) -> tuple[Source, Format]:
+    """What a file holds, completed by what the user says of it; no image is read.
+
+    Parameters and errors are those of `open_stack`.
+    """
+    known, found = find_format(path)
+    wanted = Wanted(channel, region, angle, axes, energies(energy))
+    with _guard.readable(found):
+        source = known.open(found, wanted)
+    source = completed(source, wanted, pixel_um, quantity)
+    if axes is not None and not known.takes_axes:
+        raise FileFormatError(
+            "says the order of its dimensions itself", str(source.where), "leave out axes"
+        )
+    return source, known
+
+
 def energies(given: ArrayLike | str | Path | None) -> np.ndarray | None:
     """Energies that the user gave, or names a file of: numbers, one per frame."""
     if given is None:
         return None
     if isinstance(given, str | Path):
-        from chemoscape.formats._lists import read_energies
-
         return read_energies(_guard.regular_file(given))
     try:
         values = np.asarray(given, dtype=np.float64).reshape(-1)
@@ -62,7 +90,8 @@ def completed(
         )
     energy, energy_notes = _energy_of(source, wanted)
     y, x, axis_notes = _axes_of(source, pixel_um)
-    said = {stacks.SAID: "by the user"} if quantity == "counts" else {}
+    agreed = quantity == source.quantity == "counts"  # then no value is too low for counts
+    said = {stacks.SAID: "by the user"} if agreed else {}
     return replace(
         source,
         read=Checked(source.read, source.where, source.shape[2]),
@@ -325,8 +354,6 @@ def watch(
     path: str | Path, every: float, patience: float, options: dict[str, Any]
 ) -> Iterator[xr.DataArray]:
     """Open a stack again whenever its files have changed, until it is complete."""
-    from chemoscape.formats import open_source
-
     _guard.existing(path)  # what is not there at all is a slip of the user
     lazy = options.pop("lazy", None)
     last: list[tuple[str, int, int]] | None = None
@@ -354,9 +381,6 @@ def watch(
 
 def spectra(path: str | Path, wanted: Wanted) -> xr.DataArray:
     """Spectra of a file, in ascending energies."""
-    from chemoscape.formats import formats
-    from chemoscape.formats.spectra import read_spectra
-
     found = _guard.existing(path)
     reader = next((one.spectra for one in formats() if one.spectra and one.sniff(found)), None)
     with _guard.readable(found):

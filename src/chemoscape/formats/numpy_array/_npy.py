@@ -94,6 +94,7 @@ def in_archive(path: Path) -> list[Array]:
     """Arrays of numbers or text in a ``.npz``, those of Python objects left out."""
     arrays = []
     with archive(path) as opened:
+        refuse_strange_names(opened, path)
         for info in opened.infolist()[:_MOST_MEMBERS]:
             if not info.filename.endswith(".npy"):
                 continue
@@ -127,7 +128,6 @@ def archive(path: Path) -> Iterator[zipfile.ZipFile]:
         ):
             raise FileFormatError("lists more members than it can have", str(path), "copy it again")
         with zipfile.ZipFile(path) as opened:
-            _refuse_strange_names(opened, path)
             yield opened
     except ChemoscapeError:
         raise
@@ -139,7 +139,7 @@ def archive(path: Path) -> Iterator[zipfile.ZipFile]:
         ) from error
 
 
-def _refuse_strange_names(opened: zipfile.ZipFile, path: Path) -> None:
+def refuse_strange_names(opened: zipfile.ZipFile, path: Path) -> None:
     """Refuse members without a name, or that would lie outside a folder they are unpacked to."""
     for name in opened.namelist():
         if not name or name.startswith("/") or ".." in name.split("/"):

@@ -17,10 +17,12 @@ from chemoscape.formats.sdf._header import HEADER_LIMIT, Table, parse_header
 
 #: Names of images: ``base_a000.xim``, with the channel's letter and the digits of energy and
 #: region.
-IMAGE_FILE = re.compile(r"(?P<base>.+)_(?P<channel>[a-z])(?P<digits>\d{0,7})\.xim", re.IGNORECASE)
+IMAGE_FILE = re.compile(
+    r"(?P<base>.+)_(?P<channel>[a-z])(?P<digits>\d{0,7})\.xim", re.IGNORECASE | re.DOTALL
+)
 
 #: Names of point spectra: ``base_0.xsp``, with the number of the region; all channels as columns.
-SPECTRUM_FILE = re.compile(r"(?P<base>.+)_(?P<digits>\d{1,4})\.xsp", re.IGNORECASE)
+SPECTRUM_FILE = re.compile(r"(?P<base>.+)_(?P<digits>\d{1,4})\.xsp", re.IGNORECASE | re.DOTALL)
 
 _TIME = re.compile(r"(\d{4})\s*([A-Za-z]{3})[a-z]*\s*(\d{1,2})\s+(\d{1,2}):(\d{2}):(\d{2})")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

@@ -16,6 +16,7 @@ from chemoscape.formats._labelled import Packing
 from chemoscape.formats._record import Format
 from chemoscape.formats._source import Choice, Source, Wanted, choose, some
 from chemoscape.formats.zarr_store import _files, _store, _write
+from chemoscape.formats.zarr_store._chunks import Chunks, everything
 from chemoscape.formats.zarr_store._library import library, opened
 from chemoscape.formats.zarr_store._store import Array
 
@@ -76,7 +77,7 @@ def open_(path: Path, wanted: Wanted) -> Source:
     return Source(
         where=path,
         shape=(n_energy, n_y, n_x),
-        read=partial(read, cube.store, cube.path, cube.version, axes, Packing.of(cube.attrs)),
+        read=partial(read, cube.packed, cube.path, cube.version, axes, Packing.of(cube.attrs)),
         energy=energy,
         y=y,
         x=x,
@@ -92,7 +93,7 @@ def open_(path: Path, wanted: Wanted) -> Source:
 
 
 def read(
-    store: Path,
+    chunks: Chunks,
     path: str,
     version: int,
     axes: str,
@@ -101,9 +102,12 @@ def read(
     rows: slice,
 ) -> np.ndarray:
     """Part of the images."""
-    wanted = {"e": frames, "y": rows, "x": slice(None)}
-    with opened(store, path, version) as array:
-        values = np.asarray(array[tuple(wanted[role] for role in axes)])
+    n_x = chunks.shape[axes.index("x")]
+    wanted = {"e": frames, "y": rows, "x": slice(0, n_x)}
+    part = tuple(wanted[role] for role in axes)
+    chunks.check(part)
+    with opened(chunks.store, path, version) as array:
+        values = np.asarray(array[part])
     return _labelled.as_numbers(packing.undone(_labelled.in_order(values, axes)))
 
 
@@ -159,6 +163,7 @@ def _along(cube: Array, beside: dict[str, Array], n_energy: int) -> dict[str, np
 
 def _values(array: Array) -> np.ndarray:
     """All numbers of a small array."""
+    array.packed.check(everything(array.shape))
     with opened(array.store, array.path, array.version) as there:
         return np.asarray(there[...])
 

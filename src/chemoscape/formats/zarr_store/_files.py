@@ -47,6 +47,7 @@ def sizes_of(path: Path) -> dict[str, int]:
     if path.is_dir():
         return dict(_walk(path))
     with _npy.archive(path) as archive:
+        _npy.refuse_strange_names(archive, path)
         members = archive.infolist()
     if len(members) > _MOST_FILES:
         raise FileFormatError(f"holds more than {_MOST_FILES} files", str(path), "give the stack's")

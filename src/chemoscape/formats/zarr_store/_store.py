@@ -17,6 +17,8 @@ import numpy as np
 
 from chemoscape.errors import FileFormatError
 from chemoscape.formats import _guard
+from chemoscape.formats.zarr_store import _chunks
+from chemoscape.formats.zarr_store._chunks import Chunks
 from chemoscape.formats.zarr_store._files import (
     ARRAY_FILES,
     DEEPEST_COMPRESSION,
@@ -63,6 +65,8 @@ class Array:
         As in the file.
     files : tuple of str
         Description and chunks.
+    packed : Chunks
+        How the chunks are packed.
     n_bytes : int
         Bytes of all chunks that are there.
     """
@@ -78,6 +82,7 @@ class Array:
     attrs: Mapping[str, Any]
     files: tuple[str, ...]
     n_bytes: int
+    packed: Chunks
 
     @property
     def name(self) -> str:
@@ -156,7 +161,16 @@ def _array(
             attrs = dict(extra)
             dims = tuple(str(name) for name in attrs.get("_ARRAY_DIMENSIONS") or ())
         kind = np.dtype(dtype).kind if dtype else "O"
-    except (KeyError, ValueError, TypeError, AttributeError, OverflowError, SyntaxError) as error:
+        pixel = np.dtype(dtype).itemsize if dtype else 0
+        packed = _chunks.packed(path, folder, facts, shape, pixel)
+    except (
+        LookupError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        SyntaxError,
+    ) as error:
         raise FileFormatError(
             f"the description of {where} is incomplete ({type(error).__name__}: {error})"[:200],
             str(path),
@@ -179,7 +193,7 @@ def _array(
             str(path),
             "write it again with a usual compressor (Blosc, Zstandard, gzip)",
         )
-    needed, piece = (math.prod(n) * np.dtype(dtype).itemsize for n in (shape, chunks))
+    needed, piece = math.prod(shape) * pixel, math.prod(chunks) * pixel
     most = _guard.believed_bytes() + 4 * n_bytes
     if needed > most + DEEPEST_COMPRESSION * n_bytes or piece > most:
         raise FileFormatError(
@@ -189,7 +203,9 @@ def _array(
             "chunks are missing or the store is damaged: copy it again",
         )
     dims = dims if len(dims) == len(shape) else ()
-    return Array(path, folder, version, shape, chunks, stored, dtype, dims, attrs, files, n_bytes)
+    return Array(
+        path, folder, version, shape, chunks, stored, dtype, dims, attrs, files, n_bytes, packed
+    )
 
 
 def _whole(values: Any) -> tuple[int, ...]:
@@ -206,14 +222,8 @@ def _names(codecs: Any) -> Iterator[str]:
     for codec in codecs:
         if codec is None:
             continue
-        if isinstance(codec, str):
-            yield codec.removeprefix("numcodecs.")
-            continue
-        if not isinstance(codec, dict):
-            yield str(codec)
-            continue
-        yield str(codec.get("name", codec.get("id", "?"))).removeprefix("numcodecs.")
-        inner = codec.get("configuration")
+        yield _chunks.name_of(codec)
+        inner = codec.get("configuration") if isinstance(codec, dict) else None
         if isinstance(inner, dict):
             for key in ("codecs", "index_codecs"):
                 if isinstance(inner.get(key), list):

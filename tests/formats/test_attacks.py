@@ -437,7 +437,7 @@ def test_names_of_chunks_that_lead_out_of_the_store(tmp_path: Path) -> None:
 # --- things that are no files, and strange names ---
 
 
-@pytest.mark.parametrize("what", ["empty", "folder", "pipe", "zeros", "line", "spaces"])
+@pytest.mark.parametrize("what", ["empty", "folder", "pipe", "line", "spaces"])
 def test_what_lies_there_instead(originals: dict[str, Path], tmp_path: Path, what: str) -> None:
     if what == "pipe" and not hasattr(os, "mkfifo"):
         pytest.skip("no FIFOs on this system")
@@ -452,8 +452,8 @@ def test_what_lies_there_instead(originals: dict[str, Path], tmp_path: Path, wha
             elif what == "pipe":
                 os.mkfifo(victim)  # to open it would wait for ever
             else:
-                content = {"empty": b"", "zeros": bytes(3000), "line": b"1" * 1_000_000}
-                victim.write_bytes(content.get(what, b" \t" * 500_000))
+                content = {"empty": b"", "line": b"1" * 300_000}
+                victim.write_bytes(content.get(what, b" \t" * 150_000))
             answers(path)
 
 
@@ -463,7 +463,7 @@ def test_devices() -> None:
             answers(Path(path))
 
 
-NAMES = ["a b\nc", "ünï [x]*?", "-rf $HOME", "%s{0}'\"\\", "\udcff", "x" * 200]
+NAMES = ["-rf a b\nc ünï [x]*?", "$HOME%s{0}'\"\\\udcff", "x" * 200]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -483,10 +483,10 @@ def test_names(originals: dict[str, Path], tmp_path: Path, name: str) -> None:
             np.testing.assert_array_equal(here.values, there.values)
 
 
-@pytest.mark.parametrize("ending", [".tif", ".cxi", ".xrm", ".xim", ".hdr", ".txt"])
+@pytest.mark.parametrize("ending", [".tif", ".cxi", ".xrm", ".hdr"])
 def test_many_files_in_a_folder(tmp_path: Path, ending: str) -> None:
     (tmp_path / "scan").mkdir()
-    for k in range(2000):
+    for k in range(500):
         (tmp_path / "scan" / f"s_{k}{ending}").touch()
     begun = time.monotonic()
     answers(tmp_path / "scan")
@@ -545,8 +545,10 @@ def test_smallest(tmp_path: Path, ending: str, shape: tuple[int, int, int]) -> N
     np.testing.assert_allclose(found.values, counts, rtol=1e-3)
 
 
-@pytest.mark.parametrize("number", [np.nan, 0.0, -1.0, 1e300], ids=lambda number: f"{number:g}")
-@pytest.mark.parametrize("share", ["all", "one"])
+@pytest.mark.parametrize(
+    ("number", "share"),
+    [(np.nan, "one"), (np.nan, "all"), (0.0, "all"), (-1.0, "one"), (1e300, "one")],
+)
 @pytest.mark.parametrize("kind", HDF5)
 def test_odd_numbers(
     originals: dict[str, Path], tmp_path: Path, kind: str, share: str, number: float

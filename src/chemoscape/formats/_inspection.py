@@ -223,6 +223,7 @@ def _pieces(source: Source) -> list[tuple[slice, slice]]:
         bytes_each = 4 * n_y * n_x
     else:
         height = blocks.rows_per_band(source.shape, source.rows_per_read)
+        height = max(min(height, LOOK_BYTES // (4 * n_energy * n_x)), 1)
         parts = [(slice(0, n_energy), rows) for rows in blocks.bands(n_y, height)]
         bytes_each = 4 * n_energy * height * n_x
     most = max(LOOK_BYTES // bytes_each, 1)

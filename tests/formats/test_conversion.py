@@ -134,7 +134,7 @@ def test_loss_is_said(stack: xr.DataArray, tmp_path: Path) -> None:
     np.testing.assert_allclose(again, density, atol=0.00005001)
 
 
-# --- what a reviewer found ---
+# --- found once, kept ---
 
 
 def test_only_a_store_is_replaced(stack: xr.DataArray, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_an_old_file_survives_a_failure(
 
     monkeypatch.setattr(blocks, "iterate", fail)
     with pytest.raises(FileFormatError, match="cannot be written"):
-        save_stack(stack + 1, tmp_path / f"one{ending}")
+        save_stack((stack + 1).assign_attrs(stack.attrs), tmp_path / f"one{ending}")
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     np.testing.assert_array_equal(open_stack(tmp_path / f"one{ending}"), stack)
 
@@ -146,7 +146,7 @@ def test_only_a_store_is_replaced(stack: xr.DataArray, tmp_path: Path) -> None:
     assert (tmp_path / "a.zarr" / "thesis.txt").exists()
     (tmp_path / "b.zarr").mkdir()
     save_stack(stack, tmp_path / "b.zarr")
-    save_stack(stack + 1, tmp_path / "b.zarr")
+    save_stack((stack + 1).assign_attrs(stack.attrs), tmp_path / "b.zarr")
     np.testing.assert_array_equal(open_stack(tmp_path / "b.zarr"), stack + 1)
 
 

@@ -155,7 +155,7 @@ def _energy_of(source: Source, wanted: Wanted) -> tuple[np.ndarray, list[str]]:
         )
     own = source.energy
     known = own is not None and bool((own > 0).all())
-    if own is not None and known and not np.allclose(energy, own, atol=1e-3):
+    if own is not None and known and not np.allclose(energy, own, rtol=0, atol=1e-3):
         notes.append(
             f"the energies given replace the file's own, {own.min():g} to {own.max():g} eV"
         )

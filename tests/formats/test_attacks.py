@@ -490,7 +490,7 @@ def test_many_files_in_a_folder(tmp_path: Path, ending: str) -> None:
         (tmp_path / "scan" / f"s_{k}{ending}").touch()
     begun = time.monotonic()
     answers(tmp_path / "scan")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < fuzzing.LONGEST  # a hang, not a speed
 
 
 # --- files that change between the description and the reading ---

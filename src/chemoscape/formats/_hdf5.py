@@ -5,7 +5,7 @@ on disk allow, and whatever the library finds wrong becomes one of our errors.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,17 @@ def opened(path: Path) -> Iterator[h5py.File]:
             str(path),
             "copy it again, or wait until the scan has ended",
         ) from error
+
+
+def holds(path: Path, is_ours: Callable[[h5py.File], bool]) -> bool:
+    """Whether a path is a sound HDF5 file of which ``is_ours(file)`` is true; never raises."""
+    if not is_hdf5(path):
+        return False
+    try:
+        with opened(path) as file:
+            return is_ours(file)
+    except FileFormatError:
+        return False
 
 
 def _without_locks(path: Path) -> h5py.File:

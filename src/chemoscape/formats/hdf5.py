@@ -33,13 +33,7 @@ _CHUNK_BYTES = 4_000_000
 
 def sniff(path: Path) -> bool:
     """Whether a file is HDF5 and marked as one of our stacks."""
-    if not _hdf5.is_hdf5(path):
-        return False
-    try:
-        with _hdf5.opened(path) as file:
-            return _MARK in file.attrs
-    except FileFormatError:
-        return False
+    return _hdf5.holds(path, lambda file: _MARK in file.attrs)
 
 
 def open_(path: Path, wanted: Wanted) -> Source:

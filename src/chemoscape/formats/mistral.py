@@ -40,15 +40,13 @@ _FULL_TURNS = 3600.0
 
 def sniff(path: Path) -> bool:
     """Whether a file is HDF5 with a group of ALBA's pipeline."""
-    if not _hdf5.is_hdf5(path):
-        return False
-    try:
-        with _hdf5.opened(path) as file:
-            return any(isinstance(_hdf5.child(file, name), h5py.Group) for name in _IMAGES) or (
-                _hdf5.child(file, f"{_RAW}/instrument/bright_field") is not None
-            )
-    except FileFormatError:
-        return False
+    return _hdf5.holds(
+        path,
+        lambda file: (
+            any(isinstance(_hdf5.child(file, name), h5py.Group) for name in _IMAGES)
+            or _hdf5.child(file, f"{_RAW}/instrument/bright_field") is not None
+        ),
+    )
 
 
 @dataclass(frozen=True)

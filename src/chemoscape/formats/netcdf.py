@@ -26,13 +26,7 @@ _MOST_DATASETS = 2000
 
 def sniff(path: Path) -> bool:
     """Whether a file is HDF5 with an array of energy × y × x."""
-    if not _hdf5.is_hdf5(path):
-        return False
-    try:
-        with _hdf5.opened(path) as file:
-            return bool(_cubes(file))
-    except FileFormatError:
-        return False
+    return _hdf5.holds(path, lambda file: bool(_cubes(file)))
 
 
 def open_(path: Path, wanted: Wanted) -> Source:

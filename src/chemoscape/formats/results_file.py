@@ -18,16 +18,12 @@ _STACK = "optical_density/optical_density"
 
 def sniff(path: Path) -> bool:
     """Whether a path is a results file of ours, or the folder of one."""
-    try:
-        file = path / RESULTS_FILE if path.is_dir() else path
-        if not _hdf5.is_hdf5(file):
-            return False
-        with _hdf5.opened(file) as root:
-            return _hdf5.attribute_text(root, "program") == "chemoscape" and (
-                "summary" in root.attrs
-            )
-    except (OSError, FileFormatError):
-        return False
+    return _hdf5.holds(
+        path / RESULTS_FILE if path.is_dir() else path,
+        lambda root: (
+            _hdf5.attribute_text(root, "program") == "chemoscape" and "summary" in root.attrs
+        ),
+    )
 
 
 def open_(path: Path, wanted: Wanted) -> Source:

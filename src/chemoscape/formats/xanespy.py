@@ -44,13 +44,7 @@ class Frames:
 
 def sniff(path: Path) -> bool:
     """Whether a file is HDF5 with a group of a sample with intensities and energies."""
-    if not _hdf5.is_hdf5(path):
-        return False
-    try:
-        with _hdf5.opened(path) as file:
-            return bool(_versions(file))
-    except FileFormatError:
-        return False
+    return _hdf5.holds(path, lambda file: bool(_versions(file)))
 
 
 def open_(path: Path, wanted: Wanted) -> Source:

@@ -41,19 +41,21 @@ def sniff(path: Path) -> bool:
 
 def _is_cxi(path: Path) -> bool:
     """Whether a file is HDF5 with CXI's mark or a reconstruction."""
-    if not _hdf5.is_hdf5(path):
-        return False
-    try:
-        with _hdf5.opened(path) as file:
-            if isinstance(_hdf5.child(file, "cxi_version"), h5py.Dataset):
-                return True
-            for name in numbered(file, "entry").values():
-                entry = _hdf5.child(file, name)
-                if isinstance(entry, h5py.Group):
-                    images = numbered(entry, "image").values()
-                    return any(isinstance(_hdf5.child(entry, one), h5py.Group) for one in images)
-    except FileFormatError:
-        pass
+    return _hdf5.holds(path, lambda file: _has_mark(file) or _has_reconstruction(file))
+
+
+def _has_mark(file: h5py.File) -> bool:
+    """Whether the file says that it is CXI."""
+    return isinstance(_hdf5.child(file, "cxi_version"), h5py.Dataset)
+
+
+def _has_reconstruction(file: h5py.File) -> bool:
+    """Whether the first entry holds an image."""
+    for name in numbered(file, "entry").values():
+        entry = _hdf5.child(file, name)
+        if isinstance(entry, h5py.Group):
+            images = numbered(entry, "image").values()
+            return any(isinstance(_hdf5.child(entry, one), h5py.Group) for one in images)
     return False
 
 

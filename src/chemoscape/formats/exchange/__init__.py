@@ -33,13 +33,7 @@ _FILLED, _ALIVE = 0.95, 0.5
 
 def sniff(path: Path) -> bool:
     """Whether a file is HDF5 with ``/exchange/data``."""
-    if not _hdf5.is_hdf5(path):
-        return False
-    try:
-        with _hdf5.opened(path) as file:
-            return _hdf5.array(file, _DATA) is not None
-    except FileFormatError:
-        return False
+    return _hdf5.holds(path, lambda file: _hdf5.array(file, _DATA) is not None)
 
 
 @dataclass(frozen=True)

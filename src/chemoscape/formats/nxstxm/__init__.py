@@ -31,13 +31,9 @@ def sniff(path: Path) -> bool:
     """Whether a file is HDF5 with an entry of NXstxm: by its definition, or by a detector with
     energies or positions of the sample beside its data.
     """
-    if not _hdf5.is_hdf5(path):
-        return False
-    try:
-        with _hdf5.opened(path) as file:
-            return any(_is_stxm(file[name]) for name in _hdf5.groups(file)[:100])
-    except FileFormatError:
-        return False
+    return _hdf5.holds(
+        path, lambda file: any(_is_stxm(file[name]) for name in _hdf5.groups(file)[:100])
+    )
 
 
 def open_(path: Path, wanted: Wanted) -> Source:

@@ -14,7 +14,7 @@ import xarray as xr
 from chemoscape import blocks
 from chemoscape.cli import main
 from chemoscape.errors import ChemoscapeWarning, FileFormatError, StackError
-from chemoscape.formats import formats, open_source, open_stack, save_stack
+from chemoscape.formats import describe, formats, open_source, open_stack, save_stack
 from chemoscape.formats.conversion import convert, written_endings
 from chemoscape.stack import build, check
 
@@ -115,6 +115,14 @@ def test_watch_on_the_command_line(
     assert "5 of 5 images" in said.err
     assert "counts: 5 × 6 × 7" in said.out
     assert main(["inspect", str(tmp_path / "no.h5"), "--watch"]) == 2
+
+
+def test_inspect_says_what_the_file_is_now(stack: xr.DataArray, tmp_path: Path) -> None:
+    """Not what it was made from."""
+    save_stack(stack.assign_attrs(format="sdf", source="wire.hdr"), tmp_path / "a.h5")
+    facts = describe(tmp_path / "a.h5")
+    assert (facts["format"], facts["origin"]) == ("hdf5", "wire.hdr")
+    assert facts["source"] == str(tmp_path / "a.h5")
 
 
 def test_loss_is_said(stack: xr.DataArray, tmp_path: Path) -> None:

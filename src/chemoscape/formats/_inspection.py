@@ -122,8 +122,7 @@ def _source_facts(source: Source, known: Format) -> dict[str, Any]:
     along = {name: _along(values) for name, values in source.per_energy.items()}
     if "dwell" not in along and isinstance(dwell := source.attrs.get("dwell_ms"), int | float):
         along["dwell"] = [float(dwell), float(dwell)]
-    attrs = {key: value for key, value in source.attrs.items() if value not in ("", None)}
-    return {
+    facts = {
         "format": known.name,
         "format_title": known.title,
         "source": str(source.where),
@@ -138,8 +137,9 @@ def _source_facts(source: Source, known: Format) -> dict[str, Any]:
         **listed,
         "complete": source.complete,
         **along,
-        **attrs,
     }
+    more = _opening.attributes(source, known)  # where a stack that was converted came from, too
+    return facts | {key: more[key] for key in more if key not in facts and more[key] != ""}
 
 
 def _along(values: np.ndarray) -> Any:

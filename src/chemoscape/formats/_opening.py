@@ -250,11 +250,11 @@ def stack_of(source: Source, known: Format, *, lazy: bool | None) -> xr.DataArra
         source.x,
         quantity=quantity,
         per_energy={name: np.asarray(along)[kept] for name, along in source.per_energy.items()},
-        attrs=_attributes(source, known),
+        attrs=attributes(source, known),
     )
 
 
-def _attributes(source: Source, known: Format) -> dict[str, str | int | float]:
+def attributes(source: Source, known: Format) -> dict[str, str | int | float]:
     """Flat facts of the measurement; ``source`` is the file opened, ``origin`` the one it was made
     from.
     """

@@ -12,14 +12,16 @@ import time
 import warnings
 from pathlib import Path
 
+import h5py
 import numpy as np
 from scipy.optimize import nnls
 from sklearn.decomposition import TruncatedSVD
 
 import chemoscape as cs
-from chemoscape import simulate
+from chemoscape import blocks, simulate
 from chemoscape import stack as stacks
 from chemoscape.errors import ChemoscapeWarning
+from chemoscape.formats.conversion import convert
 
 
 def best(work, repeat=3):
@@ -68,6 +70,20 @@ def read_files(folder: Path) -> None:
         bare = best(lambda files=files: [file.read_bytes() for file in files])
         seconds = best(lambda target=target: cs.open_stack(target))
         row(f"read {ending}, 200 × 400²", seconds, f"{seconds / bare:.1f} × reading the bytes")
+
+    frames_file = folder / "frames.h5"  # compressed frame by frame, as many beamlines write
+    with h5py.File(frames_file, "w") as file:
+        for name in stack.dims:
+            file[name] = stack[name].values
+            file[name].make_scale(name)
+        cube = file.create_dataset("counts", data=images, chunks=(1, 400, 400), compression=1)
+        for number, name in enumerate(stack.dims):
+            cube.dims[number].attach_scale(file[name])
+    once = best(lambda: cs.open_stack(frames_file), 1)
+    limit, blocks.memory_limit = blocks.memory_limit, lambda: 4 * images.size // 2
+    seconds = best(lambda: convert(frames_file, folder / "bands.zarr", overwrite=True), 1)
+    blocks.memory_limit = limit
+    row("convert compressed frames to bands", seconds, f"{seconds / once:.1f} × reading them once")
 
     large = folder / "large.ncb"  # 40 GB that take no room: a file with a hole
     shape = (250, 6400, 6400)

@@ -88,6 +88,7 @@ NODES = {
 ROOMS = [
     "errors",
     "blocks",
+    "region",
     "stack",
     "results",
     "formats",

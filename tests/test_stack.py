@@ -12,7 +12,8 @@ import xarray as xr
 from chemoscape import blocks, errors
 from chemoscape import stack as stacks
 from chemoscape.errors import RegionError, StackError
-from chemoscape.stack import Region, build, check
+from chemoscape.region import Region
+from chemoscape.stack import build, check
 
 
 def small(quantity="counts", scale=1000.0):

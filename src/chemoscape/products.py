@@ -15,7 +15,7 @@ from chemoscape.decompose.lcf import linear_combination_fit
 from chemoscape.formats import checksum
 from chemoscape.mechanics.fields import StressField
 from chemoscape.preprocess.absorbance import sample_mask
-from chemoscape.preprocess.drift import Drift
+from chemoscape.preprocess.shifts import Drift
 from chemoscape.recipe import Recipe
 from chemoscape.standards.library import Library
 

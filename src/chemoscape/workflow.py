@@ -29,7 +29,9 @@ from chemoscape.formats import open_stack
 from chemoscape.mechanics.fields import StressField, stress
 from chemoscape.mechanics.material import Material
 from chemoscape.preprocess.absorbance import optical_density, smooth
-from chemoscape.preprocess.drift import Drift, align, crop_common, measure_drift
+from chemoscape.preprocess.alignment import align, crop_common
+from chemoscape.preprocess.drift import measure_drift
+from chemoscape.preprocess.shifts import Drift
 from chemoscape.products import Products, chosen_composition, nodes_of, summarise
 from chemoscape.recipe import (
     Recipe,

@@ -11,9 +11,10 @@ import xarray as xr
 from chemoscape import simulate
 from chemoscape.errors import ChemoscapeWarning, StackError
 from chemoscape.preprocess.absorbance import optical_density, sample_mask
-from chemoscape.preprocess.drift import align
+from chemoscape.preprocess.alignment import align
 from chemoscape.preprocess.shifts import Drift
-from chemoscape.stack import Region, build, check
+from chemoscape.region import Region
+from chemoscape.stack import build, check
 
 ENERGY = np.linspace(510.0, 530.0, 20)
 CORNER = Region(x=(0.0, 5.9), y=(0.0, 1.0))

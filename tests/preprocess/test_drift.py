@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from chemoscape.errors import ChemoscapeWarning, StackError
-from chemoscape.preprocess.drift import align, crop_common, measure_drift
+from chemoscape.preprocess.alignment import align, crop_common
+from chemoscape.preprocess.drift import measure_drift
 from chemoscape.preprocess.shifts import Drift
-from chemoscape.stack import Region, build, check
+from chemoscape.region import Region
+from chemoscape.stack import build, check
 
 
 def with_values(stack, values):

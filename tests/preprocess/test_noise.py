@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from chemoscape.errors import ChemoscapeWarning
-from chemoscape.preprocess.drift import align
+from chemoscape.preprocess.alignment import align
 from chemoscape.preprocess.noise import counts_per_unit, measure_noise
 from chemoscape.preprocess.shifts import Drift
 from chemoscape.stack import build

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from chemoscape.preprocess.absorbance import optical_density
-from chemoscape.preprocess.drift import align
+from chemoscape.preprocess.alignment import align
 from chemoscape.preprocess.shifts import Drift
-from chemoscape.stack import Region, build
+from chemoscape.region import Region
+from chemoscape.stack import build
 
 
 def field(counts, divider, *, n_energy=60, size=72, seed=0):

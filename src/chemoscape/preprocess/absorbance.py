@@ -14,7 +14,6 @@ from chemoscape import stack as stacks
 from chemoscape.blocks import for_each_band
 from chemoscape.errors import ChemoscapeWarning, StackError
 from chemoscape.preprocess.background import find_background
-from chemoscape.preprocess.drift import along_energy
 from chemoscape.preprocess.incident import (
     I0,
     Unit,
@@ -22,7 +21,7 @@ from chemoscape.preprocess.incident import (
     incident_from_spectrum,
 )
 from chemoscape.preprocess.noise import Noise, counts_per_unit
-from chemoscape.stack import Region
+from chemoscape.region import Region
 
 #: Optical densities above these need care, or are beyond saving: stray light and higher orders fill
 #: the dip.
@@ -271,7 +270,7 @@ def _dataset(stack: xr.DataArray, density: np.ndarray) -> xr.Dataset:
         stack["y"].values,
         stack["x"].values,
         quantity="optical_density",
-        per_energy=along_energy(stack),
+        per_energy=stacks.along_energy(stack),
         attrs={"source": str(stack.attrs["source"])} if "source" in stack.attrs else None,
     )
     return od.to_dataset(name="optical_density")

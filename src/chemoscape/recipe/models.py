@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from chemoscape.errors import RegionError
-from chemoscape.stack import Region
+from chemoscape.region import Region
 
 Pair = Annotated[tuple[float, float], Field(strict=False)]  # TOML has lists only
 Positive = Annotated[float, Field(gt=0)]

@@ -7,7 +7,8 @@ JOBS   ?= auto
 MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types docs check fuzz bench format lock test-lowest test-latest clean
+.PHONY: help demo test lint types docs check fuzz bench bench-peers format lock \
+        test-lowest test-latest clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -33,8 +34,18 @@ check: lint types test docs  ## everything that must pass
 fuzz: $(VENV)/.dev  ## damage files of every format and open them, for MINUTES=5
 	$(BIN)/python tests/formats/fuzzing.py $(MINUTES)
 
-bench: $(VENV)/.dev  ## speed as ratios to this machine's limits and to peers
-	$(BIN)/python benchmarks/run.py
+bench: $(VENV)/.dev  ## speed as ratios to this machine's limits (BENCH="--only drift")
+	$(BIN)/python benchmarks/run.py $(BENCH)
+
+bench-peers: $(VENV)/.dev .venv-peers/.made  ## the same work by MANTiS, HyperSpy and others
+	$(BIN)/python benchmarks/beside.py .venv-peers/bin/python $(BENCH)
+
+.venv-peers/.made:
+	@echo "setting up .venv-peers with the newest releases of the peers (about a minute, once)"
+	rm -rf .venv-peers && $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check \
+	  mantis-xray hyperspy pystackreg scikit-image
+	@touch $@
 
 format: $(VENV)/.dev  ## put the code into shape
 	$(BIN)/ruff check --fix .

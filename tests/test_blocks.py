@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -68,6 +70,20 @@ def test_reduce_blocks(cube: np.ndarray, kind: str) -> None:
     assert first == cube[0, 0, 0]  # joined in the order of the rows
 
 
+def test_a_band_that_draws_on_its_neighbours_is_read_once() -> None:
+    read: list[int] = []
+
+    def chunk(block_info=None) -> np.ndarray:
+        read.append(block_info[None]["chunk-location"][1])
+        return np.ones((3, 4, 5))
+
+    source = da.map_blocks(chunk, chunks=((3,), (4,) * 6, (5,)), dtype=float)
+    spread = source.map_overlap(lambda band: band + 1, depth={1: 1}, boundary="nearest")
+    total = blocks.reduce_blocks(np.sum, lambda a, b: a + b, spread)
+    assert total == 2 * 3 * 24 * 5
+    assert sorted(read) == list(range(6))
+
+
 def test_an_error_in_a_block_is_raised(cube: np.ndarray) -> None:
     def fail(band: np.ndarray) -> np.ndarray:
         raise ZeroDivisionError("in a block")
@@ -77,6 +93,22 @@ def test_an_error_in_a_block_is_raised(cube: np.ndarray) -> None:
             np.asarray(blocks.map_blocks(fail, one, leading=()))
         with pytest.raises(ZeroDivisionError, match="in a block"):
             blocks.reduce_blocks(fail, np.add, one)
+
+
+def test_a_listener_ends_the_work() -> None:
+    done: list[slice] = []
+
+    def slow(band: slice) -> None:
+        time.sleep(0.001)
+        done.append(band)
+
+    def impatient(finished: int, of: int) -> None:
+        if finished == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), blocks.workers(1), blocks.reporting(impatient):
+        blocks.for_each_band(slow, 1000, rows_per_band=1)
+    assert len(done) < 1000
 
 
 def test_iterate(cube: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,9 +41,17 @@ SIGNATURES = {
 
 SUMMARY_KEYS = {
     "input": {"path", "sha256", "format", "shape", "energy_range_eV"},
-    "units": {"correction"},
-    "noise": {"g", "source"},
-    "drift": {"max_px", "rms_px"},
+    "units": {"correction", "i0_source"},
+    "noise": {"g", "source", "correlation"},
+    "pixels": {
+        "total",
+        "thick",
+        "too_thick",
+        "not_positive_values",
+        "despiked_values",
+        "levelled_values",
+    },
+    "drift": {"max_px", "rms_px", "applied", "n_replaced"},
     "energy_shift_eV": {"value", "sd"},
     "standards": None,
     "condition_number": None,
@@ -51,13 +59,15 @@ SUMMARY_KEYS = {
     "routes": {"direct", "clustered"},
     "composition": {"variable", "mean_pixel", "mean_mass_weighted", "sd", "p05", "p95"},
     "phases": None,
+    "damage": {"dx", "sd", "how", "significant", "dose_MGy"},
     "stress": {"free", "fixed"},
     "warnings": None,
     "seconds": None,
 }
 
 NODES = {
-    "/drift": {"shift_y", "shift_x", "quality", "noise_gain"},
+    "/drift": {"shift_y", "shift_x", "quality", "replaced", "noise_gain"},
+    "/absorbance": {"background", "flag", "dose"},
     "/spectra": {"i0", "mean", "standards"},
     "/direct": {
         "weight",
@@ -101,7 +111,9 @@ ROOMS = [
     "recipe",
     "products",
     "report",
+    "stages",
     "workflow",
+    "look",
     "demo",
     "cli",
 ]

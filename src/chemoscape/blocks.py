@@ -66,6 +66,29 @@ def n_workers() -> int:
     return min(available, _most_workers.get() or available)
 
 
+#: Called with the number of bands done and of all, in the thread that waits for them.
+Listener = Callable[[int, int], None]
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def reporting(listener: Listener) -> Iterator[None]:
+    """Tell `listener` how far the work inside the block is; what it raises ends that work.
+
+    Examples
+    --------
+    >>> with reporting(lambda done, of: print(f"{done} of {of}")):
+    ...     for_each_band(lambda band: None, 8, rows_per_band=4)
+    1 of 2
+    2 of 2
+    """
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
 def bands(n_rows: int, rows_per_band: int) -> list[slice]:
     """Cut `n_rows` rows into consecutive slices.
 
@@ -85,15 +108,17 @@ def for_each_band(work: Callable[[slice], None], n_rows: int, *, rows_per_band: 
     each.
 
     `work` writes its result into arrays it closes over; bands are disjoint, so no lock is needed.
-    The first error stops the run and is raised here.
+    The first error stops the run and is raised here, as is what a listener of `reporting` raises.
     """
     parts = bands(n_rows, rows_per_band)
+    listener = _listener.get()
     with (
         threadpool_limits(limits=1),
         ThreadPoolExecutor(max_workers=min(n_workers(), max(len(parts), 1))) as pool,
     ):
-        for _ in pool.map(work, parts):
-            pass
+        for done, _ in enumerate(pool.map(work, parts), start=1):
+            if listener is not None:
+                listener(done, len(parts))
 
 
 def as_pixels(cube: np.ndarray) -> np.ndarray:
@@ -252,11 +277,18 @@ def reduce_blocks(
 
         height = next(cube for cube in cubes if is_lazy(cube)).chunks[-2]
         edges = np.cumsum([0, *height]).tolist()
-        delayed = dask.delayed(work, pure=False, traverse=False)
-        tasks = [
-            delayed(*(cube[..., start:stop, :] for cube in cubes))
-            for start, stop in pairwise(edges)
+        # under the names that the tasks have: slices would be optimised one by one, and a band that
+        # draws on its neighbours (an aligned stack) would read these again
+        tasks_in: list[list[Any]] = [
+            cube.rechunk({-2: height, **dict.fromkeys(range(cube.ndim - 2), -1), -1: -1})
+            .to_delayed(optimize_graph=False)
+            .ravel()
+            if is_lazy(cube)
+            else [cube[..., start:stop, :] for start, stop in pairwise(edges)]
+            for cube in cubes
         ]
+        delayed = dask.delayed(work, pure=False, traverse=False)
+        tasks = [delayed(*band) for band in zip(*tasks_in, strict=True)]
         return reduce(combine, dask.compute(*tasks, num_workers=n_workers()))
     parts = bands(n_y, _rows_for_threads(max(_flat(cube.shape) for cube in cubes)))
     results: list[Any] = [None] * len(parts)

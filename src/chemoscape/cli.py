@@ -122,6 +122,9 @@ class Reading:
     quantity: Literal["counts", "transmission", "optical_density"] | None = None
     "What the numbers are, instead of what the file says."
 
+    visit: Literal["first", "last"] | None = None
+    "Which image of an energy that was measured more than once."
+
     def options(self) -> dict[str, Any]:
         """Keywords of `chemoscape.formats.open_stack`."""
         return {key: value for key, value in vars(self).items() if value is not None}
@@ -160,6 +163,37 @@ def inspect(
         facts = formats.describe(path, **how.options())
         _answer(facts, formats.described(facts), json)
     return 0
+
+
+@app.command
+def look(
+    stack: Path, /, *, how: How = _AS_FILE_SAYS, library: str | None = None, json: bool = False
+) -> int:
+    """Say in ten lines, within ten seconds, whether a stack is worth a night of more like it.
+
+    Exit status 0 for go (with care or without), 2 for no-go: a failed check.
+
+    Examples:
+    chemoscape look wire.hdr
+    chemoscape look wire.nxs --channel counter1 --library my-iron --json
+
+    Parameters
+    ----------
+    stack
+        The stack's file, or the folder that holds it.
+    library
+        Standards to compare with: a shipped library's name, or a folder with library.toml;
+        default: the shipped one that covers these energies, if any.
+    json
+        Print the numbers as JSON.
+    """
+    from chemoscape.look import look as look_at
+
+    with _progress(stack.name) as progress:
+        progress("looking")
+        seen = look_at(stack, library=library, **how.options())
+    _answer(seen.facts, str(seen), json)
+    return 0 if seen.go else 2
 
 
 @app.command
@@ -408,17 +442,27 @@ def _answer(data: Any, text: str, as_json: bool) -> None:
 
 @contextmanager
 def _progress(title: str) -> Iterator[Callable[[str], None]]:
-    """A line on stderr that says which step is at work and for how long."""
+    """A line on stderr that says which step is at work, how far it is, and for how long."""
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    from chemoscape import blocks
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TimeElapsedColumn(),
+    )
     console = Console(stderr=True)
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
-        task = bar.add_task(title)
-        yield lambda step: bar.update(task, description=f"{title}: {step}")
+        task = bar.add_task(title, total=None)
+        with blocks.reporting(lambda done, of: bar.update(task, completed=done, total=of)):
+            yield lambda step: bar.update(
+                task, description=f"{title}: {step}", total=None, completed=0
+            )
 
 
 @contextmanager

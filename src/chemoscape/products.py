@@ -15,6 +15,8 @@ from chemoscape.decompose.lcf import linear_combination_fit
 from chemoscape.formats import checksum
 from chemoscape.mechanics.fields import StressField
 from chemoscape.preprocess.absorbance import sample_mask
+from chemoscape.preprocess.artefacts import Touched
+from chemoscape.preprocess.damage import Damage
 from chemoscape.preprocess.shifts import Drift
 from chemoscape.recipe import Recipe
 from chemoscape.standards.library import Library
@@ -25,6 +27,7 @@ class Products:
     """What the stages have made so far; None where the recipe leaves a stage out."""
 
     stack: xr.DataArray
+    touched: tuple[Touched, ...] = ()
     drift: Drift | None = None
     drift_applied: bool = False
     od: xr.Dataset | None = None
@@ -35,6 +38,8 @@ class Products:
     match: xr.Dataset | None = None
     cluster_library: Library | None = None
     clustered: xr.Dataset | None = None
+    damage: Damage | None = None
+    dose: xr.DataArray | None = None
     compositions: dict[str, xr.Dataset] = field(default_factory=dict)
     fields: list[StressField] = field(default_factory=list)
 
@@ -65,14 +70,24 @@ def summarise(
             shape=stack.shape,
             energy_range_eV=(float(stack.energy[0]), float(stack.energy[-1])),
         ),
-        units=results.UnitsSummary(correction=od.attrs.get("units_correction") or None),
+        units=results.UnitsSummary(
+            correction=od.attrs.get("units_correction") or None,
+            i0_source=str(od.attrs.get("i0_source", "none")),
+        ),
         noise=results.NoiseSummary(
             g=od.attrs.get("noise_counts_per_unit"),
             source=str(od.attrs.get("noise_source", "none")),
+            correlation=od.attrs.get("noise_correlation"),
         ),
+        pixels=_pixels_summary(done),
         drift=None
         if done.drift is None
-        else results.DriftSummary(max_px=done.drift.max_px, rms_px=done.drift.rms_px),
+        else results.DriftSummary(
+            max_px=done.drift.max_px,
+            rms_px=done.drift.rms_px,
+            applied=done.drift_applied,
+            n_replaced=int(done.drift.replaced.sum()),
+        ),
         energy_shift_eV=None
         if shift is None
         else results.Measured(value=shift["energy_shift_eV"], sd=shift["energy_shift_sd_eV"]),
@@ -95,12 +110,42 @@ def summarise(
         },
         composition=_composition_summary(recipe, done),
         phases=_phases(recipe, done),
+        damage=_damage_summary(done),
         stress={
             one.boundary: results.StressSummary(**one.von_mises_summary(), reference=one.reference)
             for one in done.fields
         },
         warnings=tuple(warnings),
         seconds=dict(seconds),
+    )
+
+
+def _pixels_summary(done: Products) -> results.PixelsSummary:
+    """How many pixels and values are out of the ordinary."""
+    assert done.od is not None  # noqa: S101 - every run has an optical density
+    known = done.od.attrs
+    touched = {one.kind: one.n_values for one in done.touched}
+    return results.PixelsSummary(
+        total=int(known.get("n_pixels", done.od["optical_density"][0].size)),
+        thick=known.get("n_thick"),
+        too_thick=known.get("n_too_thick"),
+        not_positive_values=known.get("n_not_positive"),
+        despiked_values=touched.get("spikes"),
+        levelled_values=touched.get("lines"),
+    )
+
+
+def _damage_summary(done: Products) -> results.DamageSummary | None:
+    if done.damage is None and done.dose is None:
+        return None
+    inside = np.array([]) if done.dose is None else done.dose.values[_sample(done).values]
+    known = np.isfinite(inside).any()
+    return results.DamageSummary(
+        dx=None if done.damage is None else done.damage.dx,
+        sd=None if done.damage is None else done.damage.sd,
+        how=None if done.damage is None else done.damage.how,
+        significant=None if done.damage is None else done.damage.significant,
+        dose_MGy=float(np.nanmedian(inside)) if known else None,
     )
 
 
@@ -158,6 +203,7 @@ def _phases(recipe: Recipe, done: Products) -> dict[str, results.PhaseSummary]:
 def nodes_of(recipe: Recipe, done: Products) -> dict[str, xr.Dataset]:
     """Datasets of the results tree by their path."""
     nodes: dict[str, xr.Dataset | None] = {
+        "/absorbance": _absorbance(done),
         "/spectra": _spectra(done),
         "/direct": done.direct,
         "/clustered": done.clustered,
@@ -180,7 +226,7 @@ def nodes_of(recipe: Recipe, done: Products) -> dict[str, xr.Dataset]:
 
 
 def _drift_dataset(drift: Drift, *, applied: bool) -> xr.Dataset:
-    return xr.Dataset(
+    out = xr.Dataset(
         {
             "shift_y": (
                 "energy",
@@ -193,11 +239,33 @@ def _drift_dataset(drift: Drift, *, applied: bool) -> xr.Dataset:
                 {"units": "px", "long_name": "shift applied"},
             ),
             "quality": ("energy", drift.quality),
+            "replaced": (
+                "energy",
+                drift.replaced.astype(np.int8),
+                {"long_name": "1: not believed, interpolated"},
+            ),
             "noise_gain": ("energy", drift.noise_gain),
         },
         coords={"energy": ("energy", drift.energy, {"units": "eV"})},
         attrs={"reference": int(drift.reference), "applied": int(applied)},
     )
+    if drift.linear is not None:  # rotation and scaling about the centre of the image
+        out["linear"] = (("energy", "row", "column"), drift.linear)
+    return out
+
+
+def _absorbance(done: Products) -> xr.Dataset | None:
+    """Maps that let a reader check the optical density: background, flagged pixels, dose."""
+    assert done.od is not None  # noqa: S101 - every run has an optical density
+    maps = {name: done.od[name] for name in ("background", "flag") if name in done.od}
+    if done.dose is not None:
+        maps["dose"] = done.dose
+    for one in done.touched:
+        maps[f"touched_{one.kind}"] = one.where
+    if not maps:
+        return None
+    out = xr.Dataset(maps)
+    return out.drop_vars([name for name in out.coords if name not in out.dims])
 
 
 def _spectra(done: Products) -> xr.Dataset:

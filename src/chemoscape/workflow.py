@@ -14,28 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
-from chemoscape import blocks, results
-from chemoscape import stack as stacks
-from chemoscape.chemistry import composition
-from chemoscape.decompose.clusters import cluster, merge_clusters
-from chemoscape.decompose.components import principal_components
-from chemoscape.decompose.direct import deconvolve
-from chemoscape.decompose.matching import library_from_clusters, match
-from chemoscape.errors import ChemoscapeWarning, FitError, RecipeError, StackError
-from chemoscape.formats import open_stack
-from chemoscape.mechanics.fields import StressField, stress
-from chemoscape.mechanics.material import Material
-from chemoscape.preprocess.absorbance import optical_density, smooth
-from chemoscape.preprocess.alignment import align, crop_common
-from chemoscape.preprocess.drift import measure_drift
-from chemoscape.preprocess.shifts import Drift
+from chemoscape import blocks, results, stages
+from chemoscape.errors import (
+    ChemoscapeWarning,
+    RecipeError,
+)
 from chemoscape.products import Products, chosen_composition, nodes_of, summarise
 from chemoscape.recipe import (
     Recipe,
-    RegionTable,
     make_recipe,
     read_recipe,
     refuse_contradictions,
@@ -44,8 +32,6 @@ from chemoscape.recipe import (
 from chemoscape.report.figures import figure_png
 from chemoscape.report.gallery import run_figures
 from chemoscape.report.html import LARGEST_BYTES, report_html
-from chemoscape.standards.folder import open_library
-from chemoscape.standards.library import Library
 
 #: Called with a step's name when it begins.
 Progress = Callable[[str], None]
@@ -208,240 +194,50 @@ class _Log:
 def _carry_out(recipe: Recipe, log: _Log) -> Products:
     """All stages in the order of the paper's Figure 2."""
     with log.step("read"):
-        done = Products(read(recipe))
+        done = Products(stages.read(recipe))
+    if stages.asked_to_mend(recipe):
+        with log.step("artefacts"):
+            done.stack, done.touched = stages.mend(done.stack, recipe)
     fitted = recipe.standards.enabled and recipe.deconvolution.enabled
     with log.step("standards"):  # before the work, so that a wrong name is not found only after it
-        library = standards(recipe) if fitted else None
+        library = stages.standards(recipe) if fitted else None
     if recipe.drift.enabled and done.stack.sizes["energy"] > 1:
         with log.step("drift"):
-            done.drift, done.stack, done.drift_applied = register(done.stack, recipe)
+            done.drift, done.stack, done.drift_applied = stages.register(done.stack, recipe)
     with log.step("optical density"):
-        done.od = absorb(done.stack, recipe)
+        done.od = stages.absorb(done.stack, recipe)
     if recipe.clusters.enabled:
         with log.step("components and clusters"):
-            done.components, done.clusters = group(done.od, recipe)
+            done.components, done.clusters = stages.group(done.od, recipe)
     if library is None:
         return done
     done.library = library
     if done.clusters is not None:
         with log.step("match"):
-            done.match = match(
-                done.clusters,
-                done.library,
-                baseline=_baseline(recipe),
-                energy_shift=_energy_shift(recipe),
-                fit_range=recipe.deconvolution.range,
-                resolution_eV=recipe.clusters.resolution_eV,
-            )
+            done.match = stages.compare(done.clusters, done.library, recipe)
     if recipe.standards.select == "matched":
         assert done.match is not None  # noqa: S101 - the recipe has clusters
-        done.library = matched_standards(done.library, done.match)
+        done.library = stages.matched_standards(done.library, done.match)
     if recipe.deconvolution.route in ("direct", "both"):
         with log.step("direct route"):
-            done.direct = direct_route(done.od, done.library, recipe)
+            done.direct = stages.direct_route(done.od, done.library, recipe)
     if recipe.deconvolution.route != "direct":
         assert done.clusters is not None and done.match is not None  # noqa: S101, PT018 - checked
         with log.step("clustered route"):
-            done.cluster_library, done.clustered = clustered_route(
+            done.cluster_library, done.clustered = stages.clustered_route(
                 done.od, done.clusters, done.match, recipe
             )
+    if recipe.damage.enabled and done.stack.attrs["quantity"] == "counts":
+        with log.step("radiation damage"):
+            done.damage, done.dose = stages.damaged(done, recipe)
     if not recipe.composition.enabled:
         return done
     with log.step("composition"):
-        done.compositions = compositions(done, recipe)
+        done.compositions = stages.compositions(done, recipe)
     if recipe.stress.enabled:
         with log.step("stress"):
-            done.fields = stresses(chosen_composition(done, recipe), recipe)
+            done.fields = stages.stresses(chosen_composition(done, recipe), recipe)
     return done
-
-
-def read(recipe: Recipe) -> xr.DataArray:
-    """Open the stack, leave out frames and blank regions as the recipe says."""
-    stack = open_stack(recipe.input.path, **recipe.input.options())
-    keep = measured(stack)
-    for unwanted in recipe.input.drop_energies:
-        apart = np.abs(stack.energy.values - unwanted)
-        if apart.min() > 0.01:
-            raise RecipeError(
-                f"[input] drop_energies names {unwanted:g} eV, the nearest frame is at "
-                f"{stack.energy.values[apart.argmin()]:.3f} eV",
-                remedy="give the frame's own energy",
-            )
-        keep[apart.argmin()] = False
-    if not keep.any():
-        raise RecipeError("[input] drop_energies leaves no frame", remedy="drop fewer")
-    stack = stack.isel(energy=keep)
-    for table in recipe.input.exclude:
-        stack = stack.where(~table.region().mask(stack)).assign_attrs(stack.attrs)
-    if recipe.input.exclude and not stack.notnull().any():
-        raise RecipeError("[input] exclude leaves no pixel", remedy="exclude smaller regions")
-    return stacks.check(stack)
-
-
-def measured(stack: xr.DataArray) -> np.ndarray:
-    """Which frames hold any value; those of a scan in progress that do not are left out, and the
-    user was told when the stack was opened.
-    """
-    seen = stack.notnull().any(("y", "x")).values
-    if not seen.any():
-        raise StackError(
-            "the stack holds no value at all",
-            where=str(stack.attrs.get("source", "")),
-            remedy="look at the file with chemoscape inspect",
-        )
-    return seen
-
-
-def register(stack: xr.DataArray, recipe: Recipe) -> tuple[Drift, xr.DataArray, bool]:
-    """Measure the drift, or read it, and align the frames when it matters."""
-    section = recipe.drift
-    if section.shifts:
-        drift = Drift.load(section.shifts)
-    else:
-        region = section.region.region() if section.region is not None else None
-        drift = measure_drift(stack, reference=section.reference, region=region)
-    if not section.shifts and drift.rms_px < section.threshold_px:
-        return drift, stack, False
-    return drift, crop_common(align(stack, drift)), True
-
-
-def absorb(stack: xr.DataArray, recipe: Recipe) -> xr.Dataset:
-    """Counts to optical density with its variance."""
-    section = recipe.absorbance
-    if not section.enabled and stack.attrs["quantity"] != "optical_density":
-        raise RecipeError(
-            f"[absorbance] is off but the stack holds {stack.attrs['quantity']}",
-            remedy='turn it on, or set [input] quantity = "optical_density"',
-        )
-    i0 = section.i0.region() if isinstance(section.i0, RegionTable) else section.i0
-    return optical_density(
-        stack, i0=i0, i0_unit=section.i0_unit, dark=section.dark, noise=section.noise
-    )
-
-
-def group(od: xr.Dataset, recipe: Recipe) -> tuple[xr.Dataset, xr.Dataset]:
-    """Principal components, and clusters of pixels with alike spectra."""
-    section = recipe.clusters
-    pcs = principal_components(od, seed=recipe.seed)
-    groups = cluster(
-        od,
-        pcs,
-        n_clusters=section.n_clusters,
-        n_components=section.n_components,
-        seed=recipe.seed,
-    )
-    if section.merge:
-        groups = merge_clusters(od, groups, section.merge)
-    return pcs, groups
-
-
-def standards(recipe: Recipe) -> Library:
-    """Open the library and select the standards that the recipe names."""
-    if not recipe.standards.library:
-        raise RecipeError(
-            "[standards] library names no library",
-            remedy="name a folder with a library.toml, or turn [standards] off",
-        )
-    library = open_library(recipe.standards.library)
-    wanted = recipe.standards.select
-    return library.select(*wanted) if wanted and wanted != "matched" else library
-
-
-def matched_standards(library: Library, table: xr.Dataset) -> Library:
-    """The standards that take part in the best match of any cluster."""
-    present = (table.weight.values > 0).any(axis=0)
-    return library.select(*np.array(library.names)[present])
-
-
-def direct_route(od: xr.Dataset, library: Library, recipe: Recipe) -> xr.Dataset:
-    """Orange arrows of Figure 2: every pixel against the standards."""
-    return _fit(od, library, recipe, energy_shift=_energy_shift(recipe))
-
-
-def _fit(od: xr.Dataset, library: Library, recipe: Recipe, *, energy_shift: Any) -> xr.Dataset:
-    """Deconvolve as the recipe says."""
-    section = recipe.deconvolution
-    return deconvolve(
-        od,
-        library,
-        nonnegative=section.nonnegative,
-        baseline=_baseline(recipe),
-        energy_shift=energy_shift,
-        weights=section.weights,
-        fit_range=section.range,
-    )
-
-
-def clustered_route(
-    od: xr.Dataset, groups: xr.Dataset, table: xr.Dataset, recipe: Recipe
-) -> tuple[Library, xr.Dataset]:
-    """Teal arrows of Figure 2: every pixel against the clusters that were matched to standards."""
-    own = library_from_clusters(groups, table)
-    return own, _fit(od, own, recipe, energy_shift=0.0)
-
-
-def compositions(done: Products, recipe: Recipe) -> dict[str, xr.Dataset]:
-    """The composition that each route gives.
-
-    The Gaussian filter (Equation 5) acts on the optical density and the fit is made once more. For
-    an unconstrained fit that is the same as filtering weights, as the paper does; non-negative
-    weights have one-sided errors, which a filter behind the fit would average into a bias.
-    """
-    section = recipe.composition
-    routes = {
-        "direct": (done.direct, done.library),
-        "clustered": (done.clustered, done.cluster_library),
-    }
-    found = {}
-    for name, (maps, library) in routes.items():
-        if maps is None or library is None or done.od is None:
-            continue
-        comp = composition(
-            maps,
-            library,
-            normalise=section.normalise,
-            min_thickness=section.min_thickness,
-        )
-        if section.smooth_px > 0:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ChemoscapeWarning)  # said already by the first fit
-                maps = _fit(
-                    smooth(done.od, section.smooth_px),
-                    library,
-                    recipe,
-                    energy_shift=maps.attrs["energy_shift_eV"],
-                )
-        found[name] = composition(
-            maps,
-            library,
-            refine=section.refine,
-            normalise=section.normalise,
-            mask=comp["mask"],
-        ).assign_attrs(
-            smooth_px=section.smooth_px, noise_length_px=section.smooth_px * section.refine
-        )
-        if not found[name]["composition"].notnull().any():
-            raise FitError(
-                f"the {name} route finds a composition in no pixel",
-                str(recipe.input.path),
-                "look whether I0 is free of sample and the standards are of this edge, or lower "
-                "[composition] min_thickness",
-            )
-    return found
-
-
-def stresses(comp: xr.Dataset, recipe: Recipe) -> list[StressField]:
-    """Stress for every boundary asked for, on one mesh."""
-    section = recipe.stress
-    assert section.material is not None  # noqa: S101 - the recipe has checked it
-    return stress(
-        comp,
-        Material(**section.material.model_dump()),
-        boundary=list(section.boundary),
-        mesh_size=section.mesh_size_um,
-        order=section.order,
-        plane=section.plane,
-    )
 
 
 def _as_recipe(recipe: Recipe | str | Path | Mapping[str, Any]) -> Recipe:
@@ -455,14 +251,6 @@ def _as_recipe(recipe: Recipe | str | Path | Mapping[str, Any]) -> Recipe:
             remedy="give the path of a TOML file, nested tables, or a Recipe",
         )
     return read_recipe(recipe)
-
-
-def _baseline(recipe: Recipe) -> Any:
-    return None if recipe.deconvolution.baseline == "none" else recipe.deconvolution.baseline
-
-
-def _energy_shift(recipe: Recipe) -> Any:
-    return recipe.calibration.energy_shift if recipe.calibration.enabled else 0.0
 
 
 def _notices(done: Products) -> list[str]:

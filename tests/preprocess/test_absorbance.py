@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 
 import numpy as np
@@ -10,7 +11,9 @@ import xarray as xr
 
 from chemoscape import simulate
 from chemoscape.errors import ChemoscapeWarning, StackError
-from chemoscape.preprocess.absorbance import optical_density, sample_mask
+from chemoscape.formats import save_stack
+from chemoscape.preprocess import absorbance, logarithm
+from chemoscape.preprocess.absorbance import count_flags, optical_density, sample_mask
 from chemoscape.preprocess.alignment import align
 from chemoscape.preprocess.shifts import Drift
 from chemoscape.region import Region
@@ -34,7 +37,7 @@ def test_optical_density_of_a_disc(make_beam):
     assert np.abs(error[:, ~inside].mean(axis=1)).max() < 0.002
     np.testing.assert_allclose(od.i0, beam.i0, rtol=0.005)
     assert not (od.background.values & inside).any()
-    assert od.attrs["i0_source"] == "automatic background"
+    assert od.attrs["i0_source"].startswith("automatic background, ")
     assert od.attrs["units_correction"] == ""
     assert od.attrs["n_not_positive"] == 0
     assert all(isinstance(value, str | int | float) for value in od.attrs.values())
@@ -134,7 +137,8 @@ def test_a_spectrum_in_the_same_unit(make_beam):
         od = optical_density(beam.stack, i0)
         np.testing.assert_allclose(od.i0, beam.i0, rtol=1e-9)
         assert od.attrs["units_correction"] == ""
-        assert "background" not in od
+        assert bool(od.background.any())  # to check the zero by, not where I0 comes from
+        assert od.attrs["i0_pixels"] == 0
         assert not od.i0_variance.values.any()
 
 
@@ -289,6 +293,188 @@ def test_thick_samples(make_beam, height, message):
     assert len(caught) == 1
 
 
+# -------------------------------------------------------------------------------------- flags
+
+
+LEFT = Region(x=(0, 19), y=(0, 19))
+
+
+def flat_layers(layers, counts=1e5):
+    """Columns of 10 pixels of each optical density, after 20 of nothing."""
+    density = np.repeat([0.0, 0.0, *layers], 10)
+    frames = counts * np.exp(-density) * np.ones((3, 20, 1))
+    return build(frames, [510.0, 511.0, 512.0], range(20), range(density.size), quantity="counts")
+
+
+def test_flags_say_how_thick_a_pixel_is():
+    stack = flat_layers([1.0, 1.6, 2.3, 2.3]).copy(deep=True)
+    stack.values[1, 4, 35] = 0.0  # in the second layer
+    stack.values[2, 5, 5] = np.inf
+    stack.values[2, 6, 6] = np.nan  # not recorded is not lost
+    with pytest.warns(ChemoscapeWarning, match=r"exceeds 2\.2 in 33\.3 % of the pixels \(and 1\.5"):
+        od = optical_density(stack, LEFT, noise=1.0)
+    expected = np.repeat([0, 0, 0, 1, 2, 2], 10) * np.ones((20, 1), dtype=int)
+    expected[4, 35] += 4
+    expected[5, 5] += 4
+    np.testing.assert_array_equal(od.flag, expected)
+    assert od.flag.dtype == np.uint8
+    assert {name: od.attrs[name] for name in od.attrs if name.startswith("n_")} == {
+        "n_pixels": 1200,
+        "n_thick": 600,
+        "n_too_thick": 400,
+        "n_not_positive": 2,
+    }
+    with pytest.warns(ChemoscapeWarning, match=r"exceeds 2\.2 in 33\.3 %"):
+        counted = count_flags(od)
+    assert counted == {
+        "n_pixels": 1200,
+        "n_thick": 600,
+        "n_too_thick": 400,
+        "n_pixels_not_positive": 2,
+    }
+
+
+def test_two_standard_deviations_are_granted():
+    """At 1 count in the sample the noise is as large as the optical density."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        od = optical_density(flat_layers([2.0, 2.3], counts=10), LEFT, noise=1.0)
+    assert not od.flag.any()
+    with pytest.warns(ChemoscapeWarning, match=r"exceeds 2\.2"):
+        optical_density(flat_layers([2.0, 2.3], counts=1e4), LEFT, noise=1.0)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_flags_of_stacks_without_counts(lazy):
+    density = np.zeros((2, 4, 4))
+    density[0, 0, :3] = 1.6, 2.3, np.nan
+    od = build(density, [1.0, 2.0], range(4), range(4), quantity="optical_density")
+    through = build(np.exp(-density), [1.0, 2.0], range(4), range(4), quantity="transmission")
+    through.values[0, 1, 1] = -1.0
+    for stack in (od, through):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ChemoscapeWarning)
+            result = optical_density(stack.chunk({"y": 2}) if lazy else stack)
+        assert result.flag.values[0].tolist() == [1, 2, 0, 0]
+        assert result.flag.values[1, 1] == (4 if stack is through else 0)
+        assert ("n_thick" in result.attrs) is not lazy
+        assert result.attrs["n_pixels"] == 16
+        assert "without variance" in result.attrs["i0_source"]
+        np.testing.assert_allclose(result.optical_density.values[0, 0], density[0, 0], atol=1e-6)
+
+
+def test_a_beam_that_is_not_the_same_everywhere(monkeypatch):
+    """A relative flat image multiplies I0; where it has no beam nothing is known."""
+    flat = np.linspace(0.8, 1.2, 40)[None, None, :] * np.ones((1, 20, 1))
+    flat[0, 0, 0], flat[0, 0, 1], flat[0, 0, 2] = np.nan, 0.0, -1.0
+    usual = absorbance.find_incident
+
+    def with_flat(*arguments, **options):
+        found, background = usual(*arguments, **options)
+        values = np.full(3, 1000.0)
+        return dataclasses.replace(found, values=values, flat=flat, n_pixels=0), background
+
+    monkeypatch.setattr(absorbance, "find_incident", with_flat)
+    frames = np.abs(np.nan_to_num(1000 * flat, nan=1.0)) * np.exp(-0.5) * np.ones((3, 1, 1))
+    frames[:, 0, 1] = 5.0
+    stack = build(frames, [510.0, 511.0, 512.0], range(20), range(40), quantity="counts")
+    region = Region(x=(0, 5), y=(1, 19))
+    for one in (stack, stack.chunk({"y": 7})):
+        od = optical_density(one, region, noise=1.0)
+        values = od.optical_density.values
+        assert np.isnan(values[:, 0, :3]).all()
+        assert np.isfinite(values).sum() == values.size - 9
+        np.testing.assert_allclose(values[np.isfinite(values)], 0.5, atol=1e-6)
+        assert od.flag.values[0, :4].tolist() == [4, 4, 4, 0]
+    assert optical_density(stack, region, noise=1.0).attrs["n_not_positive"] == 9
+    dead = optical_density(
+        build(
+            frames / (1 + frames * 1e-4),
+            [510.0, 511.0, 512.0],
+            range(20),
+            range(40),
+            quantity="counts",
+            attrs={"dwell_ms": 1.0},
+        ),
+        region,
+        noise=1.0,
+        dead_time_us=0.1,
+    )  # the flat is as recorded, brighter where the beam is: 1000 recorded are 1111 true
+    beam = 1000 * flat / (1 - 0.1 * flat)
+    expected = np.log((beam / frames[:1])[0, 5:])
+    np.testing.assert_allclose(dead.optical_density.values[0, 5:], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("as_file", [False, True])
+def test_flat_images_go_through_the_detector_too(lazy, as_file, tmp_path):
+    """An uneven beam, a patterned dark and dead time: the sample comes out even."""
+    y, x = np.mgrid[:30, :50]
+    beam = 900 + 8 * x - 5 * y
+    pattern = 20.0 + 10 * np.random.default_rng(0).random((30, 50))
+    through = np.where((x > 15) & (x < 35) & (y > 8) & (y < 22), 0.5, 1.0)
+
+    def seen(light):
+        return light / (1 + light * 1e-4) + pattern
+
+    flat = seen(beam)
+    flat[10, 20], flat[10, 21] = np.nan, pattern[10, 21]
+    stack = build(
+        seen(beam * through) * np.ones((3, 1, 1)),
+        [510.0, 511.0, 512.0],
+        range(30),
+        range(50),
+        quantity="counts",
+        attrs={"dwell_ms": 1.0, "counter_divider": 1.0},
+    )
+    i0 = xr.DataArray(flat, dims=("y", "x"))
+    if as_file:
+        i0 = tmp_path / "flat.h5"
+        save_stack(build([flat], [511.0], range(30), range(50), quantity="counts"), i0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChemoscapeWarning)  # units of flats without a dwell
+        od = optical_density(
+            stack.chunk({"y": 11}) if lazy else stack,
+            i0,
+            i0_unit="image",
+            dark=xr.DataArray(pattern, dims=("y", "x")),
+            dead_time_us=0.1,
+            noise=1.0,
+        )
+    values = od.optical_density.values
+    lost = np.zeros((30, 50), dtype=bool)
+    lost[10, 20:22] = True
+    assert (np.isnan(values) == lost).all()
+    np.testing.assert_array_equal(od.flag, 4 * lost)
+    expected = np.broadcast_to(-np.log(through), values.shape)
+    np.testing.assert_allclose(values[:, ~lost], expected[:, ~lost], atol=2e-5)
+    if not lazy:
+        assert od.attrs["n_not_positive"] == 6
+
+
+def test_a_part_of_a_stack_is_worked_on_as_the_whole():
+    """Slices along x are not contiguous in memory."""
+    random = np.random.default_rng(0)
+    stack = build(
+        random.poisson(900, (4, 30, 50)), range(1, 5), range(30), range(50), quantity="counts"
+    )
+    spectrum = (np.arange(1.0, 5.0), np.full(4, 900.0))
+    whole = optical_density(stack, spectrum, i0_unit="image", noise=1.0)
+    part = optical_density(stack[:, 3:27, 11:40], spectrum, i0_unit="image", noise=1.0)
+    for name in ("optical_density", "variance", "flag"):
+        np.testing.assert_array_equal(part[name], whole[name][..., 3:27, 11:40])
+
+
+def test_the_logarithm_is_numpys():
+    """Over the whole range of ratios a detector gives, to float32's own precision."""
+    ratio = np.exp(np.random.default_rng(0).uniform(-14, 14, 200_000)).astype(np.float32)
+    ratio[:1001] = np.linspace(0.99, 1.01, 1001)
+    expected = np.log(ratio.astype(np.float64))
+    found = ratio.copy()
+    logarithm._logarithm(found, np.zeros_like(found))
+    assert (np.abs(found - expected) <= 3e-7 * np.abs(expected) + 1e-9).all()
+
+
 # -------------------------------------------------------------------------------- sample mask
 
 
@@ -298,6 +484,16 @@ def test_sample_mask(make_beam):
     mask = sample_mask(od)
     assert mask.dims == ("y", "x")
     np.testing.assert_array_equal(mask.values, beam.disc)
+    np.testing.assert_array_equal(sample_mask(od.optical_density).values[beam.disc], True)
+
+
+def test_sample_mask_of_a_lazy_stack(make_beam):
+    beam = make_beam(counts=900)
+    lazy = beam.stack.chunk({"y": 17})
+    od = optical_density(lazy)
+    mask = sample_mask(od)
+    assert mask.chunks is None
+    np.testing.assert_array_equal(mask, sample_mask(optical_density(beam.stack)))
     np.testing.assert_array_equal(sample_mask(od.optical_density).values[beam.disc], True)
 
 

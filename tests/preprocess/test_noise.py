@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 
+import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
 
 from chemoscape.errors import ChemoscapeWarning
+from chemoscape.preprocess import neighbours
 from chemoscape.preprocess.alignment import align
 from chemoscape.preprocess.noise import counts_per_unit, measure_noise
 from chemoscape.preprocess.shifts import Drift
@@ -145,3 +147,139 @@ def test_own_alignment_does_not_warn():
         warnings.simplefilter("error")
         found = counts_per_unit(stack, everywhere(stack))
     assert found.counts_per_unit == pytest.approx(1.0, rel=0.1)
+
+
+# --------------------------------------------------------------------------- what detectors do
+
+
+def field_of(counts, **facts):
+    n, size, _ = counts.shape
+    return build(
+        counts,
+        500.0 + 0.1 * np.arange(n),
+        np.arange(size),
+        np.arange(size),
+        quantity="counts",
+        attrs={"quantity_said": 1, **facts},
+    )
+
+
+def poisson(low=200.0, high=600.0, *, n=40, size=80, seed=0):
+    """A beam that changes over the stack."""
+    random = np.random.default_rng(seed)
+    beam = np.linspace(low, high, n)[:, None, None] * np.ones((n, size, size))
+    return random.poisson(beam).astype(float)
+
+
+def quiet(stack, **keywords):
+    """The noise of a stack that gives no reason to warn."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return counts_per_unit(stack, everywhere(stack), **keywords)
+
+
+@pytest.mark.parametrize("counts", [0.5, 3.0, 12.0])
+@pytest.mark.parametrize("g", [1.0, 10.0])
+def test_very_few_counts(counts, g):
+    stack = field_of(poisson(counts, counts) / g)
+    assert quiet(stack).counts_per_unit == pytest.approx(g, rel=0.02)
+
+
+def test_the_median_over_small_images_is_unbiased():
+    found = [
+        quiet(field_of(poisson(400, 400, n=5, size=30, seed=seed))).counts_per_unit
+        for seed in range(40)
+    ]
+    # 870 pairs in each of 5 frames, and the better of two axes: sd of one result below 6 %
+    assert np.mean(found) == pytest.approx(1.0, abs=0.04)
+    assert np.std(found) < 0.06
+
+
+def test_spikes_that_the_mean_must_not_see():
+    counts = poisson(400, 400)
+    counts[np.random.default_rng(1).random(counts.shape) < 0.01] *= 20
+    assert quiet(field_of(counts)).counts_per_unit == pytest.approx(1.0, rel=0.03)
+
+
+def test_counts_divided_and_rounded():
+    """var = N/g + 1/12 for whole numbers that stand for ten counts each."""
+    stack = field_of(np.rint(poisson(200, 200) / 10))
+    assert quiet(stack).counts_per_unit == pytest.approx(10, rel=0.03)
+
+
+def test_a_multiplying_detector_has_twice_the_variance():
+    """An electron-multiplying camera amplifies each electron by chance: F² = 2."""
+    amplified = np.random.default_rng(1).gamma(poisson(), 1.0)
+    assert quiet(field_of(amplified)).counts_per_unit == pytest.approx(0.5, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("factor", "said"), [(1000.0, "values per second"), (1.0, "values per millisecond")]
+)
+def test_rates_are_recognised(factor, said):
+    stack = field_of(poisson() * factor / 0.25, dwell_ms=0.25, counter_divider=1.0)
+    with pytest.warns(ChemoscapeWarning, match=rf"\(as of {said} that were counted in 0.25 ms\)"):
+        found = counts_per_unit(stack, everywhere(stack))
+    assert found.counts_per_unit == pytest.approx(0.25 / factor, rel=0.03)
+
+
+def test_a_dark_value_is_seen_in_the_noise():
+    stack = field_of(poisson() + 100)
+    with pytest.warns(
+        ChemoscapeWarning, match=r"grows with the counts above 1\d\d ± .* dark image"
+    ):
+        found = counts_per_unit(stack, everywhere(stack))
+    assert found.offset == pytest.approx(100, abs=15)
+    assert quiet(stack, dark=100.0).offset == found.offset
+
+
+def test_read_noise_is_seen():
+    counts = poisson()
+    stack = field_of(counts + np.random.default_rng(1).normal(0, 15, counts.shape))
+    with pytest.warns(ChemoscapeWarning, match=r"read noise of 1[45]\.?\d* per value"):
+        counts_per_unit(stack, everywhere(stack))
+
+
+def test_a_detector_without_offset_has_none():
+    assert abs(quiet(field_of(poisson())).offset) < 15
+    assert np.isnan(quiet(field_of(poisson(400, 400))).offset)  # nothing to extrapolate from
+
+
+def test_a_large_image_is_looked_at_in_strips():
+    """The share that is looked at knows g to better than 1 %."""
+    g, size = 4.0, 600
+    counts = np.random.default_rng(0).poisson(300 * g, (12, size, size)) / g
+    stack = field_of(counts)
+    inside = everywhere(stack)
+    inside.values[:, :300] = False
+    few = quiet(stack.isel(energy=slice(0, 1)).copy()).counts_per_unit
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(neighbours, "VALUES_LOOKED_AT", 0)
+        values, where = neighbours._strips(stack, inside.values)
+        assert values.shape[0] == 12
+        assert 16_000 < where.sum() < 24_000
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = counts_per_unit(stack, inside).counts_per_unit
+    assert found == pytest.approx(g, rel=0.01)
+    assert few == pytest.approx(g, rel=0.02)
+
+
+def test_strips_are_not_joined():
+    """Neighbours in the list of rows that are none in the image make no pair."""
+    size = 400
+    steps = 1000.0 * (np.arange(size)[:, None] // 80)
+    stack = field_of(np.random.default_rng(0).poisson(400, (3, size, size)) + steps)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(neighbours, "VALUES_LOOKED_AT", 0)
+        frames = neighbours.Frames.of(stack, everywhere(stack))
+    # along x a row's own step cancels; along y pairs within a strip have none
+    ratio = frames.gains[:, 0] / frames.means
+    np.testing.assert_allclose(ratio, 1 / 400, rtol=0.05)
+
+
+def test_a_lazy_stack_gives_the_same():
+    stack = field_of(poisson())
+    lazy = stack.copy(data=da.from_array(stack.values, chunks=(-1, 13, -1)))
+    inside = everywhere(stack)
+    assert counts_per_unit(lazy, inside) == counts_per_unit(stack, inside)

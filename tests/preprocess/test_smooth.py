@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 
 from chemoscape import stack as stacks
+from chemoscape.errors import StackError
 from chemoscape.preprocess.absorbance import smooth
 from chemoscape.preprocess.resample import noise_gain, shift_image
 
@@ -55,3 +56,32 @@ def test_missing_pixels_stay_missing_and_a_constant_stays_constant():
     done = smooth(od, 1.5)["optical_density"].values
     assert np.isnan(done[:, 5, 5:8]).all()
     np.testing.assert_allclose(done[np.isfinite(done)], 0.3, rtol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [5, 24, (2, 1, 21)])
+@pytest.mark.parametrize("sigma_px", [0.6, 1.5])
+def test_a_lazy_stack_gives_the_same(rows, sigma_px):
+    rng = np.random.default_rng(2)
+    od = noise(rng.normal(0.5, SD, (3, SIDE, SIDE)))
+    od["optical_density"][:, 5, 5:8] = np.nan
+    od["variance"] = od["variance"] * rng.random((3, SIDE, SIDE)).astype(np.float32)
+    od = od.assign_coords(noise_gain=("energy", [1.0, 0.6, 0.8]))
+    lazy = smooth(od.chunk({"y": rows}), sigma_px)
+    for name in ("optical_density", "variance"):
+        assert lazy[name].chunks is not None
+        whole = smooth(od, sigma_px)[name]
+        assert lazy[name].dtype == whole.dtype == np.float32
+        np.testing.assert_allclose(lazy[name].values, whole.values, rtol=1e-6)
+
+
+def test_smoothing_changes_nothing_of_its_input():
+    od = noise(np.random.default_rng(3).normal(size=(2, SIDE, SIDE)))
+    before = od.copy(deep=True)
+    smooth(od, 1.0)
+    xr.testing.assert_identical(od, before)
+
+
+@pytest.mark.parametrize("sigma_px", [0.0, -1.0, np.nan])
+def test_an_impossible_width(sigma_px):
+    with pytest.raises(StackError, match="is impossible; give a positive number of pixels"):
+        smooth(noise(np.zeros((1, SIDE, SIDE))), sigma_px)

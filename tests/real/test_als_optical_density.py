@@ -8,7 +8,8 @@ import pytest
 from chemoscape.errors import ChemoscapeWarning
 from chemoscape.formats import open_stack
 from chemoscape.preprocess.absorbance import optical_density, sample_mask
-from chemoscape.preprocess.background import find_background
+from chemoscape.preprocess.background import describe, find_background
+from chemoscape.preprocess.incident import find_incident
 from chemoscape.preprocess.noise import measure_noise
 
 pytestmark = pytest.mark.filterwarnings(
@@ -50,6 +51,43 @@ def test_automatic_i0_agrees_with_the_authors(als, stack, background):
     ratio = od.i0.values / (0.433 * np.interp(stack.energy, energy, per_ms))
     np.testing.assert_allclose(ratio, 1.0, atol=0.005)
     assert od.attrs["units_correction"] == ""
+
+
+def test_the_background_is_a_plateau_and_not_a_range_of_thickness(stack, background):
+    """A limit on the mean optical density takes thin sample with the background: the mean of all
+    below 0.05 is 0.009, of which the background has 0.000 and the rest 0.017.
+    """
+    mean = optical_density(stack).optical_density.mean("energy").values
+    below, inside = mean < 0.05, background.values
+    assert mean[below].mean() == pytest.approx(0.009, abs=0.001)
+    assert abs(mean[inside].mean()) < 0.001
+    assert mean[below & ~inside].mean() == pytest.approx(0.017, abs=0.002)
+    assert inside.sum() > 3000
+    assert describe(background).startswith(f"{inside.sum()} pixels (20 % of the image)")
+
+
+def test_the_authors_i0_fits_within_its_noise(als, stack):
+    with pytest.warns(ChemoscapeWarning) as caught:
+        find_incident(stack, als / "i0.xsp", unit="auto", dark=0.0)
+    assert ["unit mismatch corrected" in str(one.message) for one in caught] == [True]
+
+
+def test_an_i0_with_structure_that_the_beam_has_not_is_seen(als, stack):
+    energy, per_ms = np.loadtxt(als / "i0.xsp", usecols=(0, 1)).T
+    grown = per_ms * np.exp(0.03 * np.exp(-(((energy - 712) / 1.0) ** 2)))
+    with pytest.warns(ChemoscapeWarning, match=r"largest at 71[12]\.\d\d eV, \+0\.0[23]"):
+        find_incident(stack, (energy, grown), unit="per_ms", dark=0.0)
+
+
+def test_frame_0_scatters_as_ten_counts_per_unit(stack, background):
+    """Neighbours differ by Poisson's noise; over the field the beam wanders by 1 % on top."""
+    frame = stack.values[0].astype(float)
+    pairs = background.values[:, 1:] & background.values[:, :-1]
+    level = frame[background.values].mean()
+    neighbours = ((frame[:, 1:] - frame[:, :-1])[pairs] ** 2).mean() / 2
+    assert neighbours / (level / 10) == pytest.approx(1.0, abs=0.1)
+    whole = frame[background.values].var()
+    assert np.sqrt(whole - neighbours) / level == pytest.approx(0.01, abs=0.005)
 
 
 def test_the_only_raw_frame_gives_the_counter_divider(stack, background):

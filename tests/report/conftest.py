@@ -48,10 +48,12 @@ def make_run(
             "optical_density": (("energy", "y", "x"), density.astype("f4")),
             "variance": (("energy", "y", "x"), np.full(density.shape, 4e-4, "f4")),
             "i0": ("energy", 5e4 * (1 - 0.004 * (energy - 508)), {"units": "counts"}),
+            "i0_variance": ("energy", np.full(energy.size, 25.0)),
             "background": (("y", "x"), radius > 1.35),
+            "flag": (("y", "x"), np.select([radius < 0.2, radius < 0.4], [2, 1], 0).astype("u1")),
         },
         coords=stack,
-        attrs={"i0_source": "automatic"},
+        attrs={"i0_source": "automatic", "i0_pixels": 500},
     )
     sample = xr.DataArray(radius < 1, coords=axes, dims=("y", "x"))
 
@@ -135,6 +137,8 @@ def make_run(
         energy=energy,
         reference=40,
         quality=1 - 0.1 * rng.random(energy.size),
+        replaced=np.arange(energy.size) % 20 == 3,
+        linear=None,
     )
     return SimpleNamespace(
         **{"od": od, "sample": sample, "maps": maps, "comp": comp, "pcs": pcs, "groups": groups},

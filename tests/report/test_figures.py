@@ -21,6 +21,7 @@ from chemoscape.report import figures, panels, words
 LABELS = ("α-Li0.1V2O5 (synthetic)", "ε-Li0.45V2O5 (synthetic)", "δ-Li0.9V2O5 (synthetic)")
 DRAW: dict[str, Callable[[SimpleNamespace], Figure]] = {
     "absorbance": lambda r: figures.transmission_and_optical_density(r.od, mask=r.sample),
+    "background": lambda r: figures.background_figure(r.od),
     "drift": lambda r: figures.drift_figure(r.drift),
     "weights": lambda r: figures.weight_maps(r.maps, LABELS),
     "composition": lambda r: figures.composition_figure(r.comp),
@@ -57,7 +58,7 @@ def test_figure_is_a_png_of_column_width(name: str, drawn: dict[str, Figure]) ->
 @pytest.mark.parametrize("shape", [(14, 60), (60, 14)], ids=["lying", "standing"])
 def test_long_wires_fit_the_page_too(shape: tuple[int, int], make: Callable) -> None:
     run = make(shape)
-    for name in ("absorbance", "weights", "composition", "stress"):
+    for name in ("absorbance", "background", "weights", "composition", "stress"):
         figure = DRAW[name](run)
         figure.draw_without_rendering()
         width, height = figure.get_size_inches()
@@ -240,22 +241,151 @@ def test_ambiguous_clusters_are_hollow(run: SimpleNamespace, drawn: dict[str, Fi
     assert "0.3520 ± 0.0040" in all_text(drawn["clusters"])
 
 
-def test_drift_is_drawn_from_the_results_too(run: SimpleNamespace) -> None:
-    node = xr.Dataset(
+def drift_node(drift: SimpleNamespace, **attrs: object) -> xr.Dataset:
+    """A drift in the layout of the results."""
+    return xr.Dataset(
         {
-            "shift_y": ("energy", run.drift.shifts[:, 0]),
-            "shift_x": ("energy", run.drift.shifts[:, 1]),
-            "quality": ("energy", run.drift.quality),
+            "shift_y": ("energy", drift.shifts[:, 0]),
+            "shift_x": ("energy", drift.shifts[:, 1]),
+            "quality": ("energy", drift.quality),
+            "replaced": ("energy", drift.replaced.astype("i1")),
         },
-        coords={"energy": run.drift.energy},
-        attrs={"reference": run.drift.reference},
+        coords={"energy": drift.energy},
+        attrs={"reference": drift.reference, "applied": 1, **attrs},
     )
 
-    def curves(drift: object) -> list[np.ndarray]:
-        lines = figures.drift_figure(drift).axes[0].lines
-        return [line.get_ydata() for line in lines if line.get_label() in ("x", "y")]
 
-    np.testing.assert_array_equal(curves(run.drift), curves(node))
+def test_drift_is_drawn_from_the_results_too(run: SimpleNamespace) -> None:
+    def curves(drift: object) -> list[np.ndarray]:
+        return [line.get_ydata() for line in figures.drift_figure(drift).axes[0].lines]
+
+    for one, other in zip(curves(run.drift), curves(drift_node(run.drift)), strict=True):
+        np.testing.assert_array_equal(one, other)
+    older = drift_node(run.drift).drop_vars("replaced")
+    assert "hollow" not in all_text(figures.drift_figure(older))
+
+
+def test_frames_that_were_not_found_are_hollow(run: SimpleNamespace) -> None:
+    figure = figures.drift_figure(run.drift)
+    lost = run.drift.energy[run.drift.replaced]
+    for ax in (figure.axes[0], figure.axes[-1]):
+        hollow = [line for line in ax.lines if line.get_markerfacecolor() == "white"]
+        assert hollow
+        for line in hollow:
+            np.testing.assert_array_equal(line.get_xdata(), lost)
+    text = all_text(figure)
+    assert f"hollow: {lost.size} of {run.drift.energy.size} frames" in text
+    assert f"reference: {run.drift.energy[40]:.1f} eV" in text
+
+
+def test_drift_says_whether_it_was_applied(run: SimpleNamespace) -> None:
+    assert "Shifts applied" in all_text(figures.drift_figure(drift_node(run.drift)))
+    assert "not applied" in all_text(figures.drift_figure(drift_node(run.drift, applied=0)))
+
+
+def test_rotation_and_scaling_are_drawn_with_their_sign(run: SimpleNamespace) -> None:
+    """A point to the right of the centre goes up when the turn is counter-clockwise."""
+    turn, stretch = np.radians(2.0), 1.01
+    matrix = stretch * np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    moved = matrix @ [0.0, 1.0]  # (y, x)
+    assert moved[0] > 0
+    linear = np.tile(matrix, (run.drift.energy.size, 1, 1))
+    node = drift_node(run.drift).assign(linear=(("energy", "row", "column"), linear))
+    for drift in (node, SimpleNamespace(**{**vars(run.drift), "linear": linear})):
+        figure = figures.drift_figure(drift)
+        assert len(figure.axes) == 3
+        lines = {line.get_label(): line.get_ydata() for line in figure.axes[1].lines}
+        np.testing.assert_allclose(lines["rotation (°)"], 2.0)
+        np.testing.assert_allclose(lines["scaling (%)"], 1.0)
+    assert len(figures.drift_figure(run.drift).axes) == 2
+
+
+# --- is the normalisation right?
+
+
+def curve(figure: Figure, label: str) -> np.ndarray:
+    """Values of the named line of the background's optical density."""
+    named = {line.get_label(): line for ax in figure.axes for line in ax.lines}
+    return np.asarray(named[label].get_ydata())
+
+
+def from_elsewhere(od: xr.Dataset) -> xr.Dataset:
+    """The same with an I0 whose error is not known."""
+    return od.assign(i0_variance=0 * od["i0_variance"]).assign_attrs(od.attrs, i0_pixels=0)
+
+
+def test_a_stale_i0_is_seen_at_a_glance(run: SimpleNamespace) -> None:
+    od = from_elsewhere(run.od)
+    wave = 0.08 + 0.01 * np.sin(od.energy / 5)
+    od["optical_density"] = od["optical_density"] + wave
+    figure = figures.background_figure(od)
+    np.testing.assert_allclose(curve(figure, "mean"), wave, atol=0.004)
+    zero = next(ax for ax in figure.axes if "Background" in ax.get_title(loc="left"))
+    assert zero.get_ylim()[1] > 0.09
+    assert "error not known" in all_text(figure)
+
+
+def test_a_thousandth_does_not_look_like_an_error(run: SimpleNamespace) -> None:
+    od = from_elsewhere(run.od)
+    od["optical_density"] = 0 * od["optical_density"] + 0.001
+    figure = figures.background_figure(od)
+    zero = next(ax for ax in figure.axes if "Background" in ax.get_title(loc="left"))
+    assert zero.get_ylim()[1] >= 0.01
+
+
+def test_an_i0_of_the_background_is_judged_by_its_halves(run: SimpleNamespace) -> None:
+    od = run.od.copy()
+    tilt = 0.03 * (od.y - float(od.y.mean())) / float(np.ptp(od.y.values))
+    od["optical_density"] = (od["optical_density"] + tilt).transpose("energy", "y", "x")
+    figure = figures.background_figure(od)
+    y = np.broadcast_to(tilt.values[:, None], od["background"].shape)[od["background"].values]
+    rows = np.nonzero(od["background"].values)[0]
+    expected = y[rows >= np.median(rows)].mean() - y[rows < np.median(rows)].mean()
+    assert expected > 0.01
+    np.testing.assert_allclose(curve(figure, "upper − lower").mean(), expected, atol=5e-4)
+    assert abs(curve(figure, "right − left").mean()) < 1e-3
+    assert "halves" in all_text(figure)
+
+
+@pytest.mark.parametrize("halves", [True, False])
+def test_the_band_holds_what_noise_leaves(run: SimpleNamespace, halves: bool) -> None:
+    """Of averages of independent pixels, 95 % lie within two standard deviations."""
+    from chemoscape.report.normalisation import background_curves
+
+    od = run.od.copy()
+    random = np.random.default_rng(4)
+    shape = od["optical_density"].shape
+    common = float(od.i0_variance[0] / od.i0[0] ** 2)
+    od["optical_density"] = (od["optical_density"].dims, random.normal(0, 0.02, shape))
+    od["variance"] = (od["variance"].dims, np.full(shape, 4e-4 + common))
+    for _, level, sd in background_curves(od, od["background"].values, halves=halves):
+        assert 0.88 <= np.mean(np.abs(level) < 2 * sd) <= 1.0
+        assert 0.75 < np.std(level) / sd.mean() < 1.25
+
+
+def test_flags_are_counted_in_the_legend(run: SimpleNamespace) -> None:
+    od, flag = run.od.copy(), run.od["flag"].values.copy()
+    flag[0, :3] += 4
+    od["flag"] = (("y", "x"), flag)
+    text = all_text(figures.background_figure(od))
+    assert f"OD > 2.2: {100 * np.mean(flag & 2 != 0):.2g} %" in text
+    assert f"OD 1.5 to 2.2: {100 * np.mean(flag & 1 != 0):.2g} %" in text
+    assert f"energy: {100 * 3 / flag.size:.2g} %" in text
+    assert f"fine: {100 * np.mean(flag == 0):.3g} %" in text
+
+
+def test_what_is_not_known_is_not_drawn(run: SimpleNamespace) -> None:
+    """Optical densities from elsewhere: no I0, no variance, no background."""
+    bare = run.od[["optical_density"]]
+    text = all_text(figures.background_figure(bare))
+    assert "no background" in text
+    assert "applied before" in text
+    assert "OD > 2.2" not in text
+    one = run.od.isel(energy=[20])
+    empty = run.od.assign(background=xr.zeros_like(run.od["background"]))
+    lost = run.od.assign(optical_density=run.od["optical_density"] * np.nan)
+    for od in (bare, one, empty, lost, run.od.drop_vars("variance")):
+        figures.figure_png(figures.background_figure(od), dpi=50)
 
 
 # --- what may come

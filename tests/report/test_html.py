@@ -49,9 +49,16 @@ def summary(**changed: object) -> results.RunSummary:
             **{"path": "wire.hdf5", "sha256": "ab" * 32, "format": "NXstxm"},
             **{"shape": (120, 48, 60), "energy_range_eV": (508.0, 560.0)},
         },
-        "units": {"correction": "I0 was per millisecond; multiplied by 0.433"},
-        "noise": {"g": 10.0, "source": "measured"},
-        "drift": {"max_px": 1.5, "rms_px": 0.41},
+        "units": {
+            "correction": "I0 was per millisecond; multiplied by 0.433",
+            "i0_source": "file i0.xsp",
+        },
+        "noise": {"g": 10.0, "source": "measured", "correlation": 0.02},
+        "pixels": {
+            **{"total": 2880, "thick": 40, "too_thick": 3, "not_positive_values": 0},
+            **{"despiked_values": None, "levelled_values": None},
+        },
+        "drift": {"max_px": 1.5, "rms_px": 0.41, "applied": True, "n_replaced": 2},
         "energy_shift_eV": {"value": -0.40013, "sd": 0.0051},
         "standards": ["alpha-Li0.1V2O5", "epsilon-Li0.45V2O5"],
         "condition_number": 61.2,
@@ -62,6 +69,9 @@ def summary(**changed: object) -> results.RunSummary:
             **{"sd": 0.0123, "p05": 0.1, "p95": 0.45},
         },
         "phases": {"alpha-Li0.1V2O5": {"mass_fraction": 0.4, "area_fraction": 0.52}},
+        "damage": {
+            **{"dx": 0.003, "sd": 0.004, "how": "halves", "significant": False, "dose_MGy": 12.0},
+        },
         "stress": {"fixed": {**stress, "reference": 0.1}},
         "warnings": [WARNING],
         "seconds": {"read": 0.25, "drift": 1.5},
@@ -106,12 +116,12 @@ def test_the_gallery_draws_what_is_there_before_and_after_saving(
     results.save_tree(tree_of(run, summary()), tmp_path / "results.h5")
     again = set(run_figures(results.open_results(tmp_path)))
     assert again == {"fit", "weights-direct", "components", "clusters", "composition", "stress"}
-    assert set(gallery) == again | {"absorbance", "truth"}
+    assert set(gallery) == again | {"absorbance", "background", "truth"}
 
 
 def test_every_figure_is_inside_and_described(page: Page) -> None:
     images = page.all("img")
-    assert len(images) == 8
+    assert len(images) == 9
     for image in images:
         kind, data = str(image["src"]).split(",", 1)
         assert kind == "data:image/png;base64"
@@ -187,6 +197,7 @@ def test_a_run_that_stopped_early_has_a_report_too() -> None:
         **{"units": None, "noise": None, "drift": None, "energy_shift_eV": None, "rank": None},
         **{"standards": [], "condition_number": None, "routes": {}, "composition": None},
         **{"phases": {}, "stress": {}, "warnings": [], "seconds": {}},
+        **{"pixels": None, "damage": None},
     )
     tree = results.results_tree({}, summary=nothing, recipe_toml="")
     page = Page(html.report_html("nothing", tree, nothing, {}))

@@ -22,7 +22,7 @@ from chemoscape.formats import _guard, _inspection, _opening, _saving
 from chemoscape.formats._opening import open_source
 from chemoscape.formats._record import Format
 from chemoscape.formats._registry import find_format, formats
-from chemoscape.formats._source import Wanted
+from chemoscape.formats._source import Visit, Wanted
 
 __all__ = [
     "Format",
@@ -50,6 +50,7 @@ def open_stack(
     energy: ArrayLike | str | Path | None = None,
     pixel_um: float | None = None,
     quantity: stacks.Quantity | None = None,
+    visit: Visit = "first",
     lazy: bool | None = None,
 ) -> xr.DataArray:
     """Open a stack of images, whatever its format.
@@ -70,6 +71,10 @@ def open_stack(
         Pixel size in µm, for files without one; used instead of the file's own when given.
     quantity : {"counts", "transmission", "optical_density"}, optional
         What the numbers are, instead of what the file says.
+    visit : {"first", "last"}
+        Which image of an energy that was measured more than once; a warning lists the others, which
+        are left out. Open the stack both ways to see what happened in between
+        (`chemoscape.preprocess.damage`).
     lazy : bool, optional
         Read bands of rows when they are needed (Dask) instead of everything now. By default stacks
         that need more than a quarter of the memory are lazy.
@@ -78,7 +83,10 @@ def open_stack(
     -------
     DataArray (energy, y, x)
         The Stack, as described in `chemoscape.stack`. Frames that were never measured, as at the
-        end of a scan in progress, are NaN, and a warning says so.
+        end of a scan in progress, are NaN, and a warning says so. The coordinate ``acquired``
+        holds their places in the file, where these are not in the order of the energies and the
+        file has no ``time``. The attribute ``n_repeated`` counts images left out because they
+        repeat an energy, ``visit`` says which were kept.
 
     Raises
     ------
@@ -94,6 +102,7 @@ def open_stack(
         energy=energy,
         pixel_um=pixel_um,
         quantity=quantity,
+        visit=visit,
     )
     for note in _opening.sayings(source):
         warnings.warn(f"{source.where}: {note}", ChemoscapeWarning, stacklevel=2)

@@ -32,7 +32,7 @@ QUANTITIES = {
 }
 
 #: Values along energy that a stack knows.
-ALONG = ("ring_current", "dwell", "time", "polarisation", "angle")
+ALONG = ("ring_current", "dwell", "time", "polarisation", "angle", "acquired")
 
 _ELECTRONVOLTS = {"": 1.0, "ev": 1.0, "electronvolt": 1.0, "kev": 1e3, "j": 1 / 1.602176634e-19}
 

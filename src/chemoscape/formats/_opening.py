@@ -16,12 +16,12 @@ from numpy.typing import ArrayLike
 from chemoscape import blocks
 from chemoscape import stack as stacks
 from chemoscape.errors import ChemoscapeWarning, FileFormatError
-from chemoscape.formats import _guard
+from chemoscape.formats import _guard, _visits
 from chemoscape.formats._lists import read_energies
 from chemoscape.formats._raw_frames import RawFrames
 from chemoscape.formats._record import Format
 from chemoscape.formats._registry import find_format, formats
-from chemoscape.formats._source import Checked, Choice, Source, Wanted, some
+from chemoscape.formats._source import Checked, Choice, Source, Visit, Wanted, some
 from chemoscape.formats.spectra import read_spectra
 
 #: A frame in memory is read in pieces of at most this many bytes of float32.
@@ -43,11 +43,13 @@ def open_source(
     energy: ArrayLike | str | Path | None = None,
     pixel_um: float | None = None,
     quantity: str | None = None,
+    visit: Visit = "first",
 ) -> tuple[Source, Format]:
     """What a file holds, completed by what the user says of it; no image is read.
 
     Parameters and errors are those of `open_stack`.
     """
+    _visits.require_visit(visit)
     known, found = find_format(path)
     wanted = Wanted(channel, region, angle, axes, energies(energy))
     with _guard.readable(found):
@@ -57,7 +59,7 @@ def open_source(
         raise FileFormatError(
             "says the order of its dimensions itself", str(source.where), "leave out axes"
         )
-    return source, known
+    return replace(source, visit=visit), known
 
 
 def energies(given: ArrayLike | str | Path | None) -> np.ndarray | None:
@@ -196,7 +198,7 @@ def _rescaled(axis: np.ndarray | None, n: int, pixel_um: float, falling: bool) -
 
 def sayings(source: Source) -> list[str]:
     """What the user is told when the stack is opened."""
-    return [*map(_default_of, _unsaid(source.choices)), *source.notes, *_repeats(source)]
+    return [*map(_default_of, _unsaid(source.choices)), *source.notes, *_visits.sayings(source)]
 
 
 def _unsaid(choices: tuple[Choice, ...]) -> list[Choice]:
@@ -212,23 +214,6 @@ def _default_of(choice: Choice) -> str:
     )
 
 
-def _repeats(source: Source) -> list[str]:
-    """Says which frames are left out for another at the same energy."""
-    kept = _first_of_each(source)
-    lost = np.delete(np.asarray(source.energy), kept)
-    if not lost.size:
-        return []
-    listed = ", ".join(some([f"{energy:.2f}" for energy in lost]))
-    return [
-        f"{lost.size} images repeat an energy, at {listed} eV; the stack holds the first of each"
-    ]
-
-
-def _first_of_each(source: Source) -> np.ndarray:
-    """Numbers of the first frame at each energy, in the order of the file."""
-    return np.sort(np.unique(np.asarray(source.energy), return_index=True)[1])
-
-
 def stack_of(source: Source, known: Format, *, lazy: bool | None) -> xr.DataArray:
     """The Stack of a completed source."""
     n_energy, n_y, n_x = source.shape
@@ -238,7 +223,7 @@ def stack_of(source: Source, known: Format, *, lazy: bool | None) -> xr.DataArra
             blocks.memory_limit(), _guard.believed_bytes(*source.files or (source.where,))
         )
     values = _lazy(source) if lazy else _loaded(source)
-    kept = _first_of_each(source)
+    kept = _visits.kept(source)
     if kept.size < n_energy:
         values = values[kept]
     assert source.energy is not None and source.y is not None and source.x is not None  # noqa: S101, PT018 - completed
@@ -249,7 +234,7 @@ def stack_of(source: Source, known: Format, *, lazy: bool | None) -> xr.DataArra
         source.y,
         source.x,
         quantity=quantity,
-        per_energy={name: np.asarray(along)[kept] for name, along in source.per_energy.items()},
+        per_energy=_visits.along_energy(source),
         attrs=attributes(source, known),
     )
 
@@ -266,7 +251,8 @@ def attributes(source: Source, known: Format) -> dict[str, str | int | float]:
         for choice in source.choices
         if choice.kind == "channel" or len(choice.names) > 1
     }
-    return {**kept, **chosen, "format": known.name, "source": str(source.where)}
+    more = {**_visits.facts(source), "format": known.name, "source": str(source.where)}
+    return {**kept, **chosen, **more}
 
 
 def _loaded(source: Source) -> np.ndarray:

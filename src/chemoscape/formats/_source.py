@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from chemoscape.errors import FileFormatError
 
 #: Reads frames × rows, both slices with start and stop within the shape, in the order of the file.
 Read = Callable[[slice, slice], np.ndarray]
+
+#: Which image of an energy that was measured more than once.
+Visit = Literal["first", "last"]
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,8 @@ class Source:
         Height of the file's own chunks; bands are multiples of it.
     files : tuple of Path
         Files that hold the data; when one changes, so does the stack.
+    visit : {"first", "last"}
+        Which image the stack holds of an energy that repeats: the user's wish, not the reader's.
     """
 
     where: Path
@@ -197,6 +203,7 @@ class Source:
     framewise: bool = False
     rows_per_read: int = 1
     files: tuple[Path, ...] = ()
+    visit: Visit = "first"
 
 
 @dataclass(frozen=True, eq=False)

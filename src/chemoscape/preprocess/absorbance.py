@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
-import warnings
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from scipy.ndimage import correlate1d, gaussian_filter1d
 
 from chemoscape import stack as stacks
-from chemoscape.blocks import for_each_band
-from chemoscape.errors import ChemoscapeWarning, StackError
-from chemoscape.preprocess.background import find_background
-from chemoscape.preprocess.incident import (
-    I0,
-    Unit,
-    incident_from_pixels,
-    incident_from_spectrum,
+from chemoscape.blocks import is_lazy, map_blocks
+from chemoscape.errors import StackError
+from chemoscape.preprocess import logarithm
+from chemoscape.preprocess.detector import (
+    Dark,
+    Detector,
+    counted_while_idle,
+    detector_of,
+    refuse_overload,
+    warn_of_dark,
 )
-from chemoscape.preprocess.noise import Noise, counts_per_unit
+from chemoscape.preprocess.detector_noise import counts_per_unit_of
+from chemoscape.preprocess.incident import I0, Levels, Unit, find_incident
+from chemoscape.preprocess.logarithm import Recording
+from chemoscape.preprocess.masks import (
+    count_flags,
+    sample_mask,
+    thick_pixels,
+    warn_if_brighter_than_i0,
+    warn_if_thick,
+)
+from chemoscape.preprocess.noise import Noise
+from chemoscape.preprocess.smoothing import smooth
 from chemoscape.region import Region
 
-#: Optical densities above these need care, or are beyond saving: stray light and higher orders fill
-#: the dip.
-MILD, STRONG = 1.5, 2.2
-#: A smaller share of the pixels than this is not worth a warning.
-NOTABLE_SHARE = 1e-3
-#: A mean optical density below minus this is more than noise.
-BRIGHTER = 0.05
+__all__ = ["Incident", "count_flags", "optical_density", "sample_mask", "smooth"]
 
-Incident = str | Path | Region | xr.DataArray | tuple[np.ndarray, np.ndarray]
+#: The incident beam: found in the image ("auto"), a region or a range of its levels, a spectrum
+#: ((energy, values) or energy), flat images ((y, x) or (energy, y, x)), or the file of either.
+Incident = str | Path | Region | Levels | xr.DataArray | tuple[np.ndarray, np.ndarray]
 
 
 def optical_density(
@@ -39,31 +47,67 @@ def optical_density(
     i0: Incident = "auto",
     *,
     i0_unit: Unit = "auto",
-    dark: float = 0.0,
+    dark: Dark = 0.0,
+    dark_sd: float = 0.0,
+    dead_time_us: float = 0.0,
+    stray_light: float = 0.0,
     noise: Literal["auto"] | float = "auto",
 ) -> xr.Dataset:
     r"""Optical density OD = ln(I0/I) and its variance.
 
-    .. math:: \mathrm{var(OD)} = \frac{N/g}{(N - d)^2}\,\gamma + \frac{\mathrm{var}(I_0)}{I_0^2}
+    The recorded value N, less the dark value d, is corrected for the dead time τ of the detector in
+    the dwell T, divided by the beam I0 treated likewise, and freed of the stray fraction h:
 
-    with N the recorded value, d the dark value, g the detector's counts per recorded unit and γ the
-    noise gain of an aligned frame. Ring current is not applied: the beam in the same frame carries
-    it; an I0 spectrum is expected as the beam was during the stack.
+    .. math::
+        M = \frac{N - d}{1 - b}, \quad b = g (N - d) τ/T, \qquad
+        \mathrm{OD} = -\ln\left((1 + h) M/I_0 - h\right)
+
+    with g the detector's counts per recorded unit. Its variance is
+
+    .. math::
+        \mathrm{var(OD)} = \left(\frac{(1 + h) M/I_0}{(1 + h) M/I_0 - h}\right)^2
+        \left[γ\,\frac{N/g + s_d^2/(1 - b)^2}{(N - d)^2} + \frac{\mathrm{var}(I_0)}{I_0^2}
+        \right]
+
+    with s_d the standard deviation of the dark value and γ the noise gain of an aligned frame,
+    which lowers the noise of the pixel and not that of I0. Derivation: a detector that is busy for
+    the share b counts with the variance ``N/g (1 - b)²`` (renewal theory) and ``dM/dN = 1/(1 -
+    b)²``, so that M has the variance ``(N/g)/(1 - b)² + s_d²/(1 - b)⁴``; over M² the counting part
+    is ``(N/g)/(N - d)²`` whatever the dead time. With T = M/I0, ``dOD/d(ln T) = -(1 + h)T/((1 + h)T
+    - h)``; without stray light it is -1.
+
+    The beam in the same frame carries its own ring current; an I0 from elsewhere is scaled by the
+    ratio of the currents where both are known, and else taken as it was during the stack.
 
     Parameters
     ----------
     stack : DataArray (energy, y, x)
-        Counts. A transmission stack becomes -ln(T), an optical density passes through, both without
-        variance.
-    i0 : "auto", Region, (energy, values), DataArray (energy) or path
-        The incident beam: the brightest plateau of the image, the mean over a region, or a spectrum
-        from elsewhere, in eV and interpolated linearly.
+        Counts. A transmission stack becomes ``-ln((1 + h) T - h)``, an optical density passes
+        through, both without variance. A lazy stack gives lazy results.
+    i0 : "auto", Region, Levels, (energy, values), DataArray or path
+        The incident beam: the brightest plateau of the image, the mean over a region or over a
+        range of brightness; a spectrum from elsewhere, in eV and interpolated linearly; or flat
+        images without sample, (y, x) or (energy, y, x). All are taken for recordings of the same
+        detector: the dark is subtracted (not from a spectrum, which has none) and the dead time
+        corrected.
     i0_unit : {"auto", "image", "per_ms"}
-        Unit of an I0 spectrum: as the image's values, or per millisecond of dwell. With ``"auto"``
-        a background that is off by a factor known from the header (dwell, counter divider) is
-        corrected, with a warning.
-    dark : float
-        What the detector records without beam, in the stack's unit.
+        Unit of an I0 from elsewhere: as the image's values, or per millisecond of dwell. With
+        ``"auto"`` a background that is off by a factor known from the header (dwell, counter
+        divider) is corrected, with a warning.
+    dark : float, DataArray or path
+        d, what the detector records without beam, in the stack's unit: one number, or one per
+        energy (energy), per pixel (y, x) or both (energy, y, x), or a file of dark images, which
+        are averaged.
+    dark_sd : float
+        s_d, standard deviation of a dark value beyond its counting noise (read noise), in the
+        stack's unit. The variance of the mean of several dark images in a file, averaged over the
+        image, is added to its square.
+    dead_time_us : float
+        τ of a non-paralysable counter in µs; needs the dwell (coordinate ``dwell`` or attribute
+        ``dwell_ms`` of the stack, ms).
+    stray_light : float
+        h: light that no sample absorbs (other orders, leakage around a zone plate's central stop),
+        as a share of the true beam. It is in I0 too.
     noise : "auto" or float
         Counts per recorded unit g; measured in the background and compared with the header's when
         ``"auto"``.
@@ -71,199 +115,191 @@ def optical_density(
     Returns
     -------
     Dataset
-        ``optical_density`` (energy, y, x) float32, a Stack; NaN where I <= 0 or infinite.
+        ``optical_density`` (energy, y, x) float32, a Stack; NaN where N or I0 is not positive after
+        the corrections or is infinite, and where the sample lets less through than the stray light.
         ``variance`` (energy, y, x) float32, that of a single pixel: for averages over pixels of an
-        aligned stack divide it by ``noise_gain``. ``i0``, ``i0_variance`` (energy), the latter 0
-        for spectra, whose error is not known. ``background`` (y, x) bool, unless I0 is a spectrum.
-        Attributes: ``i0_source``, ``units_correction`` (empty when there was none),
-        ``noise_counts_per_unit``, ``noise_source`` ("header", "measured", "given" or "assumed"),
-        ``noise_correlation`` (lag 1; NaN when not measured), ``n_not_positive``.
+        aligned stack divide it by ``noise_gain``. ``flag`` (y, x) uint8: 0 fine, 1 thick (above 1.5
+        at some energy by two standard deviations), 2 too thick (above 2.2), and 4 added where a
+        value was not positive. ``i0``, ``i0_variance`` (energy), true beam in the stack's unit, the
+        latter 0 for spectra, whose error is not known. ``background`` (y, x) bool, where it is
+        known: I0 is its mean, unless ``i0_pixels`` is 0 and I0 comes from elsewhere.
+        Attributes: ``i0_source``, ``i0_pixels``, ``units_correction`` (empty when there was none),
+        ``noise_counts_per_unit``, ``noise_source`` ("header", "measured", "given", "assumed" or
+        "unknown"), ``noise_correlation`` (lag 1; NaN when not measured), ``dead_time_us``,
+        ``stray_light``, ``n_pixels``; ``n_thick`` and ``n_too_thick`` (pixels above 1.5 and above
+        2.2) and ``n_not_positive`` (values). A lazy stack has not been read to its end when this
+        returns: these three are left out, the warnings on thick samples and on sample in the I0
+        region too, and `count_flags` gives the pixels and the first warning when it is called.
 
     Raises
     ------
     StackError
-        No background is found, I0 is not positive, or a spectrum does not cover the energies of the
-        stack.
+        No background is found, I0 is not positive, a spectrum does not cover the energies of the
+        stack, the dark does not fit it, the dwell is unknown where there is a dead time, or more
+        was counted than the dead time allows (in a lazy stack: when it is computed).
 
     Warns
     -----
     ChemoscapeWarning
-        Units were corrected or do not fit, the noise is not what the header says, or the sample is
-        too thick.
+        Units were corrected or do not fit, the noise is not what the header says, the sample is too
+        thick or lies in the I0 region, the dark exceeds the beam in some pixels or comes after an
+        alignment, or the detector is busy for more than 30 % of the time.
     """
-    stacks.check(stack)
+    stacks.check(stack, lazy=True)
+    detector = detector_of(stack, dark, dark_sd, dead_time_us, stray_light)
     if stack.attrs["quantity"] != "counts":
-        return _without_counts(stack)
-    if not np.isfinite(dark) or dark < 0:
-        raise StackError(
-            f"a dark value of {dark} is impossible", remedy="give 0 or a positive number"
-        )
+        return _without_counts(stack, detector)
 
-    incident, background = _incident(stack, i0, i0_unit, dark)
-    detector = _noise(stack, noise, background)
-    if incident.n_pixels:
-        incident = incident.with_counting_variance(
-            stack.values, background, detector.counts_per_unit
-        )
-    density, variance, n_not_positive = _logarithm(stack, incident, dark, detector.counts_per_unit)
-    _warn_if_thick(density, variance)
-    if incident.n_pixels:  # an I0 from elsewhere has been compared with the background already
-        _warn_if_brighter_than_i0(density)
+    incident, background = _incident(stack, i0, i0_unit, detector)
+    found = _noise(stack, noise, background, incident, detector)
+    busy = detector.busy(incident.values, found.counts_per_unit)
+    refuse_overload(busy, stack["energy"].values)
+    incident = _with_variance(incident, background, found.counts_per_unit, detector)
+    recording = _recording(stack, incident, found.counts_per_unit, detector)
 
-    result = _dataset(stack, density)
-    result["variance"] = (stacks.DIMS, variance, {"units": "1"})
-    result["i0"] = ("energy", incident.values, {"units": "counts", "long_name": "incident beam"})
-    result["i0_variance"] = ("energy", incident.variance)
-    if incident.n_pixels and background is not None:
-        result["background"] = (("y", "x"), background.values)
-    result.attrs = {
+    if is_lazy(stack):
+        density, variance, flag = logarithm.take_logarithm_lazily(stack.data, recording)
+        counted: dict[str, int] = {}
+    else:
+        result = logarithm.take_logarithm(stack.values, recording)
+        density, variance, flag = result.density, result.variance, result.flag
+        counted = {"n_not_positive": result.n_not_positive, **thick_pixels(flag)}
+        warn_if_thick(counted, flag.size)
+        if incident.n_pixels:  # an I0 from elsewhere has been compared with the background already
+            warn_if_brighter_than_i0(result.mean)
+
+    od = _dataset(stack, density, flag)
+    od["variance"] = (stacks.DIMS, variance, {"units": "1"})
+    true = {"units": "counts", "long_name": "incident beam"}
+    od["i0"] = ("energy", counted_while_idle(incident.values, busy), true)
+    od["i0_variance"] = ("energy", recording.beam_relative_variance * od["i0"].values ** 2)
+    if background is not None:
+        od["background"] = (("y", "x"), background.values)
+    od.attrs = {
         "i0_source": incident.source,
+        "i0_pixels": incident.n_pixels,
         "units_correction": incident.units_correction,
-        "noise_counts_per_unit": detector.counts_per_unit,
-        "noise_source": detector.source,
-        "noise_correlation": detector.correlation,
-        "n_not_positive": n_not_positive,
+        "noise_counts_per_unit": found.counts_per_unit,
+        "noise_source": found.source,
+        "noise_correlation": found.correlation,
+        "dead_time_us": float(dead_time_us),
+        "stray_light": detector.stray_light,
+        "n_pixels": int(np.prod(stack.shape[1:])),
+        **counted,
     }
-    return result
-
-
-def _warn_if_brighter_than_i0(density: np.ndarray) -> None:
-    """Light gains nothing in a sample: where the image outshines I0, I0 was dimmed."""
-    known = np.isfinite(density).any(axis=0)
-    mean = np.nansum(density, axis=0) / np.maximum(np.isfinite(density).sum(axis=0), 1)
-    share = float((mean[known] < -BRIGHTER).mean()) if known.any() else 0.0
-    if share > 0.05:
-        warnings.warn(
-            f"{share:.0%} of the image is brighter than I0: there is sample in the I0 region",
-            ChemoscapeWarning,
-            stacklevel=3,
-        )
-
-
-def sample_mask(od: xr.Dataset | xr.DataArray) -> xr.DataArray:
-    """Pixels with sample in them.
-
-    Parameters
-    ----------
-    od : Dataset of `optical_density`, or DataArray (energy, y, x)
-        Optical densities.
-
-    Returns
-    -------
-    DataArray (y, x) of bool
-        True where the energy-averaged optical density exceeds five of its standard deviations (when
-        the variance is known) and a tenth of its 95th percentile over the image.
-    """
-    density = od["optical_density"] if isinstance(od, xr.Dataset) else od
-    mean = density.mean("energy", dtype=np.float64)
-    highest = float(mean.quantile(0.95, skipna=True)) if bool(mean.notnull().any()) else np.nan
-    mask = mean > max(0.1 * highest, 0.0) if np.isfinite(highest) else mean > np.inf
-    if isinstance(od, xr.Dataset) and "variance" in od:
-        seen = density.notnull().sum("energy")
-        sd = np.sqrt(od["variance"].sum("energy", dtype=np.float64)) / np.maximum(seen, 1)
-        mask = mask & (mean > 5 * sd)
-    return xr.DataArray(
-        mask.values, dims=("y", "x"), coords={"y": density["y"], "x": density["x"]}, name="sample"
-    )
+    return od
 
 
 def _incident(
-    stack: xr.DataArray, i0: Incident, unit: Unit, dark: float
+    stack: xr.DataArray, i0: Incident, unit: Unit, detector: Detector
 ) -> tuple[I0, xr.DataArray | None]:
-    """I0 and the background, which may be unknown when I0 comes from elsewhere."""
-    if isinstance(i0, str) and i0 == "auto":
-        background = find_background(stack)
-        return incident_from_pixels(stack, background, dark, "automatic background"), background
-    if isinstance(i0, Region):
-        background = i0.mask(stack)
-        return incident_from_pixels(stack, background, dark, f"region {i0.describe()}"), background
-
-    source = "spectrum"
-    if isinstance(i0, str | Path):
-        from chemoscape.formats.spectra import read_spectrum
-
-        energy, values = read_spectrum(i0)
-        source = f"file {Path(i0).name}"
-    elif isinstance(i0, xr.DataArray):
-        energy, values = i0["energy"].values, i0.values
-    else:
-        energy, values = i0
-    try:
-        empty: xr.DataArray | None = find_background(stack)
-    except StackError:
-        empty = None
-    return incident_from_spectrum(stack, energy, values, unit, empty, dark, source), empty
+    """I0 less its dark, as recorded, and the background, which may be unknown."""
+    incident, background = find_incident(stack, i0, unit=unit, dark=detector.dark)
+    warn_of_dark(detector, incident.values, stack)
+    return incident, background
 
 
 def _noise(
-    stack: xr.DataArray, given: Literal["auto"] | float, background: xr.DataArray | None
+    stack: xr.DataArray,
+    given: Literal["auto"] | float,
+    background: xr.DataArray | None,
+    incident: I0,
+    detector: Detector,
 ) -> Noise:
-    if given == "auto":
-        return counts_per_unit(stack, background)
-    if not (np.isfinite(given) and given > 0):
-        raise StackError(
-            f"{given} counts per recorded unit is impossible",
-            remedy='give a positive number or "auto"',
-        )
-    return Noise(float(given), "given", np.nan)
+    """Counts per recorded unit: what was given, or what header and background say."""
+    if given != "auto":
+        if not (np.isfinite(given) and given > 0):
+            raise StackError(
+                f"{given} counts per recorded unit is impossible",
+                remedy='give a positive number or "auto"',
+            )
+        return Noise(float(given), "given", np.nan)
+    return counts_per_unit_of(detector, stack, background, incident.values)
 
 
-def _logarithm(
-    stack: xr.DataArray, incident: I0, dark: float, g: float
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Optical density and variance (energy, y, x) float32, and how many values were not
-    positive.
-    """
-    counts = stack.values
-    gain = stack["noise_gain"].values if "noise_gain" in stack.coords else np.ones(len(counts))
-    relative = incident.variance / incident.values**2
-    density = np.empty(counts.shape, dtype=np.float32)
-    variance = np.empty(counts.shape, dtype=np.float32)
-    bad = np.zeros(len(counts), dtype=np.int64)
-
-    def work(band: slice) -> None:
-        for i in range(band.start, band.stop):
-            transmitted = counts[i] - np.float32(dark)
-            lost = (transmitted <= 0) | np.isinf(transmitted)
-            bad[i] = int(lost.sum())
-            if bad[i]:
-                transmitted[lost] = np.nan
-            np.log(transmitted, out=density[i])
-            np.subtract(np.float32(np.log(incident.values[i])), density[i], out=density[i])
-            np.divide(counts[i], transmitted * transmitted, out=variance[i])
-            variance[i] *= np.float32(gain[i] / g)
-            variance[i] += np.float32(relative[i])
-
-    for_each_band(work, len(counts), rows_per_band=1)
-    return density, variance, int(bad.sum())
+def _with_variance(
+    incident: I0, background: xr.DataArray | None, g: float, detector: Detector
+) -> I0:
+    """The beam with the variance of its mean over the background, as if there were no dead time."""
+    if background is None or not incident.n_pixels:
+        return incident
+    dark = detector.dark_under(background)
+    read_out = detector.dark_variance / (1 - detector.busy(incident.values, g)) ** 2
+    return replace(incident, variance=((incident.values + dark) / g + read_out) / incident.n_pixels)
 
 
-def _without_counts(stack: xr.DataArray) -> xr.Dataset:
+def _recording(
+    stack: xr.DataArray, incident: I0, g: float, detector: Detector
+) -> logarithm.Recording:
+    """What the pass over the pixels needs to know."""
+    ones = np.ones(stack.sizes["energy"])
+    gain = stack["noise_gain"].values if "noise_gain" in stack.coords else ones
+    return Recording(
+        dark=detector.dark,
+        flat=np.ones((1, 1, 1)) if incident.flat is None else incident.flat,
+        beam=incident.values,
+        beam_relative_variance=incident.variance / incident.values**2,
+        own=gain / g,
+        dark_variance=gain * detector.dark_variance,
+        busy_per_unit=g * detector.busy_per_count,
+        stray_light=detector.stray_light,
+    )
+
+
+def _without_counts(stack: xr.DataArray, detector: Detector) -> xr.Dataset:
     """Wrap an optical density, or the logarithm of a transmission: nothing is known of the counts
     behind them.
     """
-    values = stack.values
-    n_not_positive, source = 0, "none: the stack holds optical densities"
-    if stack.attrs["quantity"] == "transmission":
-        lost = values <= 0
-        n_not_positive = int(lost.sum())
-        values = -np.log(np.where(lost, np.nan, values))
-        source = "none: the stack holds transmissions, OD = -ln(T)"
-    _warn_if_thick(values, None)
-    result = _dataset(stack, values)
-    result.attrs = {
+    quantity, h = stack.attrs["quantity"].replace("_", " "), detector.stray_light
+    if detector.dark.any() or detector.busy_per_count.any() or detector.dark_variance:
+        raise StackError(
+            f"dark and dead time are corrected in counts, and the stack holds {quantity}",
+            remedy="leave them out, or give the counts",
+        )
+    if h and quantity == "optical density":
+        raise StackError(
+            "stray light is corrected in counts or transmission, and the stack holds optical "
+            "density",
+            remedy="leave stray_light out, or give the counts",
+        )
+    values, density = stack.data, stack.data
+    source = "none: the stack holds optical densities, without variance"
+    if quantity == "transmission":
+        density = map_blocks(
+            lambda band: _density_of_transmission(band, h), values, leading=values.shape[:1]
+        )
+        source = "none: the stack holds transmissions, OD = -ln(T), without variance"
+    flag = logarithm.flag_densities(density, values)
+    counted: dict[str, int] = {}
+    if not is_lazy(stack):
+        lost = int(np.isnan(density).sum() - np.isnan(values).sum())
+        counted = {"n_not_positive": lost, **thick_pixels(flag)}
+        warn_if_thick(counted, flag.size)
+    od = _dataset(stack, density, flag)
+    od.attrs = {
         "i0_source": source,
+        "i0_pixels": 0,
         "units_correction": "",
         "noise_counts_per_unit": np.nan,
         "noise_source": "unknown",
         "noise_correlation": np.nan,
-        "n_not_positive": n_not_positive,
+        "dead_time_us": 0.0,
+        "stray_light": h,
+        "n_pixels": int(np.prod(stack.shape[1:])),
+        **counted,
     }
-    return result
+    return od
 
 
-def _dataset(stack: xr.DataArray, density: np.ndarray) -> xr.Dataset:
-    """A Dataset with the optical density as a Stack of its own."""
+def _density_of_transmission(band: np.ndarray, stray_light: float) -> np.ndarray:
+    """``-ln((1 + h) T - h)``, NaN where that has no logarithm."""
+    through = (1 + stray_light) * band - stray_light
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where((through > 0) & np.isfinite(through), -np.log(through), np.nan)
+
+
+def _dataset(stack: xr.DataArray, density: Any, flag: Any) -> xr.Dataset:
+    """A Dataset with the optical density as a Stack of its own, and its flags."""
     od = stacks.build(
         density,
         stack["energy"].values,
@@ -272,75 +308,10 @@ def _dataset(stack: xr.DataArray, density: np.ndarray) -> xr.Dataset:
         quantity="optical_density",
         per_energy=stacks.along_energy(stack),
         attrs={"source": str(stack.attrs["source"])} if "source" in stack.attrs else None,
+    ).to_dataset(name="optical_density")
+    od["flag"] = (
+        ("y", "x"),
+        flag,
+        {"long_name": "1 thick, 2 too thick, 4 added: no positive count at some energy"},
     )
-    return od.to_dataset(name="optical_density")
-
-
-def _warn_if_thick(density: np.ndarray, variance: np.ndarray | None) -> None:
-    """One warning on optical densities that a real beamline does not measure faithfully.
-
-    Two standard deviations of counting noise are granted, so that a faint beam is no thick sample.
-    """
-    highest = np.full(density.shape[1:], -np.inf, dtype=np.float32)
-    for i, frame in enumerate(density):
-        sure = frame if variance is None else frame - 2 * np.sqrt(variance[i])
-        np.fmax(highest, sure, out=highest)
-    strong, mild = float((highest > STRONG).mean()), float((highest > MILD).mean())
-    if strong > NOTABLE_SHARE:
-        text = (
-            f"optical density exceeds {STRONG} in {100 * strong:.1f} % of the pixels (and {MILD} "
-            f"in {100 * mild:.1f} %): stray light and higher orders flatten such peaks, and their "
-            "height is not to be believed; measure a thinner area, or leave these energies out of "
-            "the fit"
-        )
-    elif mild > NOTABLE_SHARE:
-        text = (
-            f"optical density exceeds {MILD} in {100 * mild:.1f} % of the pixels: stray light of "
-            "1 % already lowers such peaks by 0.03 and more"
-        )
-    else:
-        return
-    warnings.warn(text, ChemoscapeWarning, stacklevel=3)
-
-
-def smooth(od: xr.Dataset, sigma_px: float) -> xr.Dataset:
-    """Gaussian filter of every frame of optical density (Equation 5), and the variance it leaves.
-
-    ``G(x, y) = exp(-(x² + y²)/2σ²) / 2πσ²``; pixels without data, and those beyond the image, take
-    no part. Of independent pixels the variance becomes ``Σ G² var / (Σ G)²``; those of an aligned
-    frame share noise, and count with the variance that they had before (``noise_gain``).
-
-    Parameters
-    ----------
-    od : Dataset of `optical_density`
-    sigma_px : float
-        σ in pixels.
-
-    Returns
-    -------
-    Dataset
-        As `od`, with ``optical_density`` and ``variance`` replaced.
-    """
-    reach = int(4 * sigma_px + 0.5)
-    impulse = np.zeros(2 * reach + 1)
-    impulse[reach] = 1.0
-    kernel = gaussian_filter1d(impulse, sigma_px, mode="constant")
-    density = od["optical_density"]
-    known = np.isfinite(density.values)
-
-    def filtered(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        rows = correlate1d(values, weights, axis=1, mode="constant")
-        return correlate1d(rows, weights, axis=2, mode="constant")
-
-    share = filtered(known.astype(np.float32), kernel)
-    share = np.where(known, share, np.nan)
-    out = od.copy()
-    out["optical_density"] = density.copy(
-        data=filtered(np.where(known, density.values, np.float32(0)), kernel) / share
-    )
-    if "variance" in od:
-        variance = np.where(known, od["variance"].values, np.float32(0))
-        if "noise_gain" in od.coords:
-            variance = variance / od["noise_gain"].values[:, None, None].astype(np.float32)
-        out["variance"] = od["variance"].copy(data=filtered(variance, kernel**2) / share**2)
-    return out
+    return od

@@ -3,59 +3,89 @@
 from __future__ import annotations
 
 import warnings
+from typing import get_args
 
 import numpy as np
 import xarray as xr
-from scipy import ndimage
+from numpy.typing import ArrayLike
+from threadpoolctl import threadpool_limits
 
+from chemoscape import blocks
 from chemoscape import stack as stacks
-from chemoscape.blocks import for_each_band
-from chemoscape.errors import ChemoscapeWarning, StackError
-from chemoscape.preprocess import joint_fit, registration
-from chemoscape.preprocess.resample import fill_nearest
+from chemoscape.errors import ChemoscapeWarning, StackError, require_choice
+from chemoscape.preprocess import joint_fit, registration, weak_frames
+from chemoscape.preprocess.motion import Motion, register_recursively
 from chemoscape.preprocess.shifts import Drift
+from chemoscape.preprocess.sound_frames import sound_frames
 from chemoscape.region import Region
 
 #: Edges need some pixels around them.
 SMALLEST_IMAGE = 8
+#: A frame whose edges leave its shift this uncertain (pixels) and correlate no better than this is
+#: looked for with all others' help.
+WEAK_PX, WEAK_QUALITY = 0.5, 0.5
+#: Another shift that correlates this well, relative to the best, may be the right one.
+AS_GOOD = 0.9
+#: A frame more uncertain than this (pixels) that has less than this share in its own shift, the
+#: rest being its neighbours', is said to be replaced.
+UNCERTAIN_PX, LEAST_SHARE = 0.2, 0.2
+#: Frames that a window of a large stack is chosen by, and the side of the cells it is made of.
+FRAMES_LOOKED_AT = 5
+CELL = 32
 
 
 def measure_drift(
-    stack: xr.DataArray, *, reference: int | None = None, region: Region | None = None
+    stack: xr.DataArray,
+    *,
+    reference: int | None = None,
+    region: Region | xr.DataArray | ArrayLike | None = None,
+    motion: Motion = "translation",
 ) -> Drift:
     """Measure the drift of every frame against one fixed, high-contrast frame.
 
     Edge maps (Gaussian of 1 pixel, Farid's filter) are cross-correlated to 0.01 pixel, so that
-    contrast may reverse across an absorption edge; all shifts are then refined together under a
-    model of a few images with a spectrum each (see `chemoscape.preprocess.joint_fit`). Frames
-    whose correlation is not above chance, or that leave the run of their neighbours while looking
-    unlike them, get an interpolated shift, and a warning names their energies.
+    contrast may reverse across an absorption edge; frames whose edges drown in noise are looked for
+    with the images of the others (`chemoscape.preprocess.weak_frames`); all shifts are then refined
+    together under a model of a few images with a spectrum each
+    (`chemoscape.preprocess.joint_fit`). Frames that still tell less about their shift than their
+    neighbours do follow these, and a warning names their energies. Rows, columns and pixels that
+    stand out on the detector are left out.
 
     Parameters
     ----------
     stack : DataArray (energy, y, x)
-        Counts, transmission or optical density.
+        Counts, transmission or optical density. Of a lazy stack larger than
+        `blocks.memory_limit()` the window with most contrast that fits is read, once, and a few
+        whole frames before that, to find it.
     reference : int, optional
         Index of the fixed frame; chosen by contrast when not given.
-    region : Region, optional
+    region : Region or bool map (y, x), optional
         Part of the image to look at, when other parts move by themselves.
+    motion : {"translation", "rigid", "similarity", "affine"}
+        What a frame may do besides being shifted: turn; turn and grow; anything that keeps lines
+        parallel (see `chemoscape.preprocess.motion`).
 
     Returns
     -------
     Drift
-        Shifts to apply, zero for the reference frame.
+        Shifts to apply, zero for the reference frame. `quality` is the correlation coefficient of a
+        frame's edges with the reference's, or, of a frame found by the images of the others, that
+        of its optical density with these.
 
     Raises
     ------
     StackError
-        `reference` is no frame of the stack.
+        `reference` is no frame of the stack, or `region` holds no pixel.
+    FitError
+        There is no such motion.
 
     Warns
     -----
     ChemoscapeWarning
-        No frame shows any contrast (the shifts are then zero), or shifts were replaced.
+        No frame shows any contrast (the shifts are then zero), shifts were replaced, or other
+        shifts would match as well (gratings).
     """
-    stacks.check(stack)
+    stacks.check(stack, lazy=True)
     energy = stack["energy"].values
     n = energy.size
     if reference is not None and not 0 <= reference < n:
@@ -63,23 +93,28 @@ def measure_drift(
             f"there is no frame {reference} to serve as the reference",
             remedy=f"give a frame number from 0 to {n - 1}",
         )
-    frames, weights = _intensities(stack, region)
+    require_choice("motion", motion, *get_args(Motion))
+    window, inside = _looked_at(stack, region)
     if n == 1:
         return _no_drift(energy, 0, np.ones(1))
-    if min(frames.shape[1:]) < SMALLEST_IMAGE:
+    if min(inside.shape) < SMALLEST_IMAGE:
         warnings.warn(
-            f"no drift was measured: the image has {frames.shape[1]} × {frames.shape[2]} pixels, "
+            f"no drift was measured: the image has {inside.shape[0]} × {inside.shape[1]} pixels, "
             f"and {SMALLEST_IMAGE} × {SMALLEST_IMAGE} are needed",
             ChemoscapeWarning,
             stacklevel=2,
         )
         return _no_drift(energy, reference or 0, np.zeros(n))
-    chosen = registration.choose_reference(frames, weights) if reference is None else reference
+    density = stack.attrs["quantity"] == "optical_density"
+    frames, weights = sound_frames(stacks.check(window).values, inside, density=density)
+    contrast, bright = registration.survey(frames, weights)
+    chosen = registration.choose_reference(contrast) if reference is None else reference
     match = registration.match_frames(frames, weights, chosen)
     bad = registration.untrusted(
-        match, registration.chance_correlation(float(weights[chosen].sum()))
+        match, registration.chance_correlation(float(np.count_nonzero(weights[chosen])))
     )
-    if bad[np.arange(n) != chosen].all():
+    bad[chosen] = False
+    if bad.sum() == n - 1:
         warnings.warn(
             "no contrast: no frame resembles another, so that no drift could be measured and none "
             "is corrected; give a region with structure in it, or the shifts of another program "
@@ -88,21 +123,88 @@ def measure_drift(
             stacklevel=2,
         )
         return _no_drift(energy, chosen, match.quality)
-    bad[chosen] = False
-    shifts = match.shifts.copy()
-    # a half-lost frame may be found rightly, and yet must not tell the others where they are
-    whole = ~bad & (match.quality >= 0.5 * registration.usual_quality(match))
-    shifts[whole] = joint_fit.refine(frames[whole], shifts[whole], weights[whole].min(axis=0))
-    shifts = registration.bridge_gaps(shifts - shifts[chosen], bad)
-    if bad.any():
+    ambiguous = (match.rival > AS_GOOD) & (match.quality >= WEAK_QUALITY)
+    if ambiguous.sum() > 1:
         warnings.warn(
-            f"the drift of {bad.sum()} of {n} frames could not be measured and was interpolated "
-            f"from their neighbours ({_some_energies(energy[bad])}); look at these frames, and "
-            "drop them if they are damaged",
+            f"{ambiguous.sum()} of {n} frames match the reference as well elsewhere (a grating, or "
+            "lines across the field), and were put next to their neighbours; look at the shifts",
             ChemoscapeWarning,
             stacklevel=2,
         )
-    return Drift(shifts, energy.copy(), chosen, match.quality, bad)
+    if motion == "translation":
+        with threadpool_limits(limits=1):  # small matrices: BLAS's own threads only wait
+            drift = _translations(frames, weights, energy, bright, match, bad)
+    else:
+        drift = _with_turns(frames, weights, stack, window, chosen, motion)
+    if drift.replaced.any():
+        warnings.warn(
+            f"the drift of {drift.replaced.sum()} of {n} frames could not be measured and was "
+            f"interpolated from their neighbours ({_some_energies(energy[drift.replaced])}); look "
+            "at these frames, and drop them if they are damaged",
+            ChemoscapeWarning,
+            stacklevel=2,
+        )
+    return drift
+
+
+def _translations(
+    frames: np.ndarray,
+    weights: np.ndarray,
+    energy: np.ndarray,
+    bright: np.ndarray,
+    match: registration.Match,
+    bad: np.ndarray,
+) -> Drift:
+    """Weak frames found, all refined together, and what tells little put between its neighbours."""
+    shifts, quality = match.shifts.copy(), match.quality.copy()
+    sd, worse = match.sd.copy(), match.sd.max(axis=1)
+    uncertain = worse > max(WEAK_PX, 2.0 * float(np.percentile(worse[~bad], 25)))
+    weak = bad | (uncertain & (quality < WEAK_QUALITY))
+    weak[match.reference] = False
+    sd[bad] = np.inf
+    # a half-lost frame may be found rightly, and yet must not tell the others where they are
+    whole = ~weak & (quality >= 0.5 * registration.usual_quality(match))
+    whole[match.reference] = True
+    if weak.any():
+        found = weak_frames.locate(frames, bright, shifts, weak)
+        for i, one in zip(np.flatnonzero(weak), found, strict=True):
+            if one.sound:
+                shifts[i], sd[i], quality[i] = one.shift, one.sd, one.quality
+                whole[i] = bool(np.isfinite(one.sd).all())
+    common = weights[0] if weights.strides[0] == 0 else np.asarray(weights[whole].all(axis=0))
+    refined = joint_fit.refine(frames, np.flatnonzero(whole), shifts[whole], common, bright)
+    if refined is not None:
+        shifts[whole], sd[whole] = refined.shifts, refined.sd
+    smooth, own = weak_frames.most_probable(shifts, sd)
+    replaced = (own < LEAST_SHARE) & (sd.max(axis=1) > UNCERTAIN_PX)
+    smooth -= smooth[match.reference]
+    return Drift(smooth, energy.copy(), match.reference, quality, replaced)
+
+
+def _with_turns(
+    frames: np.ndarray,
+    weights: np.ndarray,
+    stack: xr.DataArray,
+    window: xr.DataArray,
+    reference: int,
+    motion: Motion,
+) -> Drift:
+    """Shifts together with rotation, scaling or shear; those of frames not found are interpolated.
+
+    Measured about the centre w of the window, they are given about that of the image, c: the shifts
+    grow by (linear - 1)(c - w).
+    """
+    shifts, linear, quality = register_recursively(frames, weights, reference, motion)
+    lost = quality <= registration.chance_correlation(float(np.count_nonzero(weights[reference])))
+    flat = np.concatenate([shifts, linear.reshape(-1, 4)], axis=1)
+    flat = registration.bridge_gaps(flat, lost)
+    shifts, linear = flat[:, :2], flat[:, 2:].reshape(-1, 2, 2)
+    shape = stack.shape[1], stack.shape[2]
+    corner = [np.searchsorted(stack[name].values, window[name].values[0]) for name in ("y", "x")]
+    apart = (np.array(shape) - 1) / 2 - (np.array(corner) + (np.array(window.shape[1:]) - 1) / 2)
+    shifts = shifts + (linear - np.eye(2)) @ apart
+    energy = stack["energy"].values.copy()
+    return Drift(shifts, energy, reference, quality, lost, linear, shape)
 
 
 def _no_drift(energy: np.ndarray, reference: int, quality: np.ndarray) -> Drift:
@@ -111,34 +213,62 @@ def _no_drift(energy: np.ndarray, reference: int, quality: np.ndarray) -> Drift:
     return Drift(np.zeros((n, 2)), energy.copy(), reference, quality, np.zeros(n, dtype=bool))
 
 
-def _intensities(stack: xr.DataArray, region: Region | None) -> tuple[np.ndarray, np.ndarray]:
-    """Transmitted intensity (n, ny, nx), finite and not negative, and weights: 0 outside `region`
-    and near NaN.
-    """
-    values = stack.values
-    inside = np.ones(values.shape[1:], dtype=bool)
-    if region is not None:
+def _looked_at(
+    stack: xr.DataArray, region: Region | xr.DataArray | ArrayLike | None
+) -> tuple[xr.DataArray, np.ndarray]:
+    """The part of a stack that the drift is measured on, and the pixels (y, x) in it that count."""
+    if region is None:
+        inside = np.ones(stack.shape[1:], dtype=bool)
+    elif isinstance(region, Region):
         inside = region.mask(stack).values
-        rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-        window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-        values, inside = values[:, *window], inside[window]
-    frames = np.empty(values.shape, dtype=np.float32)
-    weights = np.empty(values.shape, dtype=np.float32)
+    else:
+        inside = stacks.as_mask(region, stack).values
+    if not inside.any():
+        raise StackError(
+            "the region holds no pixel", remedy="give a map that is true where to look"
+        )
+    rows, columns = (_span(np.asarray(inside.any(axis=axis))) for axis in (1, 0))
+    if blocks.is_lazy(stack) and stack[:, rows, columns].nbytes > blocks.memory_limit():
+        rows, columns = densest_window(stack, rows, columns)
+    return stack[:, rows, columns], inside[rows, columns]
+
+
+def _span(where: np.ndarray) -> slice:
+    """From the first to the last true value."""
+    at = np.flatnonzero(where)
+    return slice(int(at[0]), int(at[-1]) + 1)
+
+
+def densest_window(stack: xr.DataArray, rows: slice, columns: slice) -> tuple[slice, slice]:
+    """The window of a lazy stack that tells most about position among those that fit the memory.
+
+    As square as the image allows, it lies where the smaller one of the sums of (dI/dy)²/I and
+    (dI/dx)²/I over a few frames is largest: both shifts are wanted.
+    """
+    n, ny, nx = stack.sizes["energy"], rows.stop - rows.start, columns.stop - columns.start
+    budget = blocks.memory_limit() // (4 * n)
+    height = min(ny, max(int(np.sqrt(budget)), budget // nx))
+    width = min(nx, max(budget // max(height, 1), 1))
+    few = np.unique(np.linspace(0, n - 1, FRAMES_LOOKED_AT).astype(int))
     density = stack.attrs["quantity"] == "optical_density"
-
-    def work(band: slice) -> None:
-        for i in range(band.start, band.stop):
-            frame = np.exp(-values[i]) if density else values[i]
-            missing = ~np.isfinite(frame)
-            if missing.any():
-                frame = fill_nearest(frame, missing)
-                weights[i] = inside & ~ndimage.binary_dilation(missing, iterations=3)
-            else:
-                weights[i] = inside
-            frames[i] = np.maximum(frame, 0.0)
-
-    for_each_band(work, len(values), rows_per_band=1)
-    return frames, weights
+    tells = np.zeros((2, -(-ny // CELL), -(-nx // CELL)))
+    for band, values in blocks.iterate(stack[few, rows, columns]):
+        intensity = np.exp(-values) if density else values
+        if min(intensity.shape[1:]) < 2:
+            continue
+        slopes = np.gradient(intensity, axis=(1, 2))
+        floor = registration.DARKEST * max(float(np.nanmean(intensity)), 1e-30)
+        cells = (np.arange(band.start, band.stop) // CELL)[:, None], np.arange(nx)[None] // CELL
+        for told, slope in zip(tells, slopes, strict=True):
+            squares = np.nan_to_num(slope**2 / np.maximum(intensity, floor)).sum(axis=0)
+            np.add.at(told, cells, squares)
+    sums = np.pad(tells, [(0, 0), (1, 0), (1, 0)]).cumsum(axis=1).cumsum(axis=2)
+    ky, kx = max(height // CELL, 1), max(width // CELL, 1)
+    within = sums[:, ky:, kx:] - sums[:, :-ky, kx:] - sums[:, ky:, :-kx] + sums[:, :-ky, :-kx]
+    best = np.unravel_index(np.argmax(within.min(axis=0)), within.shape[1:])
+    top = rows.start + min(int(best[0]) * CELL, ny - height)
+    left = columns.start + min(int(best[1]) * CELL, nx - width)
+    return slice(top, top + height), slice(left, left + width)
 
 
 def _some_energies(energy: np.ndarray) -> str:

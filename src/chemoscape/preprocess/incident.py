@@ -1,29 +1,94 @@
-"""The incident beam I0: from pixels without sample, or from a spectrum that must first come to the
-image's unit.
+"""The incident beam I0: from pixels without sample, from a spectrum, or from flat images.
+
+What comes from elsewhere is first brought to the image's unit, and then compared with the empty
+part of the image.
 """
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from chemoscape.errors import ChemoscapeWarning, StackError
+from chemoscape.errors import StackError
+from chemoscape.preprocess import spectrum, units
+from chemoscape.preprocess.background import (
+    as_map,
+    counted,
+    empty_field,
+    find_background,
+    mean_image,
+)
+from chemoscape.preprocess.counting import sums_over
+from chemoscape.preprocess.flat import flat_at
+from chemoscape.preprocess.given import opened
+from chemoscape.preprocess.noise import measure_noise
+from chemoscape.preprocess.stale import check_shape, warn_of_film
+from chemoscape.preprocess.units import Beam, Unit, in_unit_of
+from chemoscape.region import Region
 
-Unit = Literal["auto", "image", "per_ms"]
+__all__ = ["I0", "Levels", "Unit", "find_incident"]
 
-#: An I0 spectrum may end this far (eV) before the stack does: energies are printed with three
-#: decimals.
-ENERGY_TOLERANCE_EV = 1e-3
-#: A background optical density below this is no cause for alarm.
-NEGLIGIBLE_OD = 0.05
-#: Offsets are the same, over energy or as a factor of the header, when they differ by less than
-#: this.
-SAME_OD = 0.02
+#: A beam that differs by more than this (in ln I) across the empty field is said.
+UNEVEN = 0.05
+
+
+@dataclass(frozen=True)
+class Levels:
+    """A range of brightness that holds the empty field.
+
+    Parameters
+    ----------
+    low, high : float
+        Bounds on the energy-averaged transmission image, as fractions of its brightest plateau: 1
+        is the median of the brightest 1 % of the pixels.
+
+    Examples
+    --------
+    >>> Levels(0.95, 1.05).describe()
+    'levels 0.95 to 1.05 of the brightest'
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite([self.low, self.high]).all() and 0 < self.low < self.high):
+            raise StackError(
+                f"levels of {self.low} to {self.high} hold no empty field",
+                remedy="give two fractions of the brightest plateau, such as 0.95 and 1.05",
+            )
+
+    def describe(self) -> str:
+        """One line."""
+        return f"levels {self.low:g} to {self.high:g} of the brightest"
+
+    def mask(self, stack: xr.DataArray) -> xr.DataArray:
+        """Boolean map (y, x) of the pixels whose brightness lies in the range.
+
+        Raises
+        ------
+        StackError
+            There is none.
+        """
+        image = mean_image(stack)
+        known = image[np.isfinite(image)]
+        inside = np.zeros(image.shape, dtype=bool)
+        if known.size:
+            least = known.size - max(known.size // 100, 1)
+            brightest = float(np.median(np.partition(known, least)[least:]))
+            with np.errstate(invalid="ignore"):
+                inside = (image >= self.low * brightest) & (image <= self.high * brightest)
+        if not inside.any():
+            raise StackError(
+                f"no pixel has {self.describe()} ones",
+                remedy="look at the histogram of the mean image, and give other levels",
+            )
+        return as_map(inside, stack)
 
 
 @dataclass(frozen=True)
@@ -31,8 +96,10 @@ class I0:
     """Incident beam: values and their variance (n_energy,) in the stack's unit, and where they come
     from.
 
-    `n_pixels` is the number of pixels averaged, 0 for a spectrum; its variance is then not known,
-    and 0.
+    `n_pixels` is the number of pixels averaged, 0 for what comes from elsewhere. The variance is 0
+    where it is not known: of pixels until the noise is measured, and of spectra. `flat` is the
+    shape of the beam across the image, (1 or n_energy, y, x), with a mean of 1 over its finite
+    pixels; None is 1 everywhere. With flat images the variance is that of one of their pixels.
     """
 
     values: np.ndarray
@@ -40,224 +107,176 @@ class I0:
     source: str
     units_correction: str = ""
     n_pixels: int = 0
-
-    def with_counting_variance(
-        self, counts: np.ndarray, background: xr.DataArray | None, g: float
-    ) -> I0:
-        """The same beam with the counting variance of its mean over the background."""
-        if background is None:
-            return self
-        inside = background.values
-        means, numbers = _means(counts, inside)
-        return replace(self, variance=means / g / numbers)
+    flat: np.ndarray | None = None
 
 
-def incident_from_pixels(
-    stack: xr.DataArray, background: xr.DataArray, dark: float, source: str
-) -> I0:
-    """Mean over the pixels of `background` (y, x), frame by frame, less the dark value.
-
-    Raises
-    ------
-    StackError
-        In some frame these pixels hold no beam.
-    """
-    means, _ = _means(stack.values, background.values)
-    values = means - dark
-    _refuse_dark(values, stack["energy"].values, "the background", "drop these energies")
-    return I0(values, np.zeros_like(values), source, n_pixels=int(background.values.sum()))
-
-
-def incident_from_spectrum(
+def find_incident(
     stack: xr.DataArray,
-    energy: ArrayLike,
-    values: ArrayLike,
+    i0: str | Path | Region | Levels | xr.DataArray | tuple[ArrayLike, ArrayLike],
+    *,
     unit: Unit,
-    background: xr.DataArray | None,
-    dark: float,
-    source: str,
-) -> I0:
-    """I0 at the energies of the stack, in the unit of the stack.
+    dark: float | np.ndarray,
+) -> tuple[I0, xr.DataArray | None]:
+    r"""I0 and the background, which may be unknown when I0 comes from elsewhere.
 
     Parameters
     ----------
     stack : DataArray (energy, y, x)
-        Counts; the header's ``dwell_ms``, ``counter_divider`` and coordinate ``dwell`` are used.
-    energy, values : array_like, shape (n,)
-        The spectrum, eV and any unit that `unit` names.
+        Counts, also lazy.
+    i0 : "auto", Region, Levels, (energy, values), DataArray or path
+        The brightest plateau of the image, a part of the image, a spectrum (a DataArray (energy),
+        with coordinate ``ring_current`` in mA where it is known), or flat images (y, x) or
+        (energy, y, x); a file holds a spectrum or flat images.
     unit : {"auto", "image", "per_ms"}
-        What the values are; ``"auto"`` asks the background.
-    background : DataArray (y, x) of bool, optional
+        Unit of what comes from elsewhere.
+    dark : float or ndarray, shape (n_energy,) or broadcasting to (n_energy, y, x)
+        What the detector records without beam.
+
+    Returns
+    -------
+    I0
+        Of pixels, the mean over all of them, frame by frame; each frame carries its own ring
+        current. What comes from elsewhere is scaled by the ratio of the ring currents (and of the
+        dwells, for flat images) where both sides know theirs.
+    DataArray (y, x) of bool, or None
         Pixels without sample.
-    dark : float
-        Dark value of the images.
-    source : str
-        Where the spectrum comes from, for messages.
 
     Raises
     ------
     StackError
-        The spectrum is malformed, does not cover the stack, is not positive, or has a unit that the
-        header cannot convert.
+        No background is found, there is no beam at some energy, a spectrum is malformed or does not
+        cover the stack, or flat images do not fit it.
+
+    Warns
+    -----
+    ChemoscapeWarning
+        The unit was corrected or cannot be checked, I0 does not fit the empty part of the image,
+        the beam is uneven across it, or it seems to be a film of sample.
+
+    Notes
+    -----
+    The noise of a flat image is that of its counts: of a pixel with the mean value F,
+    :math:`\mathrm{var}(I_0)/I_0^2 = 1/(g F)`, with g that of the stack. Interpolation between
+    energies would lower it, by at most half, and is not counted.
     """
-    interpolated = _at_stack(np.asarray(stack["energy"].values), energy, values, source)
-    dwell = _dwell(stack)
-    correction = ""
-    if unit == "per_ms":
-        if dwell is None:
-            raise StackError(
-                "I0 is per millisecond and the stack does not say how long it counted",
-                where=source,
-                remedy="give I0 in the unit of the images",
-            )
-        interpolated = interpolated * dwell
-        correction = "I0 multiplied by the dwell, as it is per millisecond"
-    elif unit not in ("auto", "image"):
-        raise StackError(f"{unit!r} is no unit of I0", remedy='use "auto", "image" or "per_ms"')
-    if background is not None:
-        means, _ = _means(stack.values, background.values)
+    dark = _three_dimensional(dark)
+    if isinstance(i0, str) and i0 == "auto":
+        return _from_plateau(stack, dark)
+    if isinstance(i0, Region | Levels):
+        background = i0.mask(stack)
+        named = f"region {i0.describe()}" if isinstance(i0, Region) else i0.describe()
+        source = f"{named}, {counted(int(background.values.sum()), background.size)}"
+        return _of_pixels(stack, background, dark, source), background
+    try:
+        empty: xr.DataArray | None = find_background(stack)
+    except StackError:
+        empty = None
+    given, source = opened(i0)
+    if isinstance(given, xr.DataArray) and "y" in given.dims:
+        return _from_flat(stack, given, unit, dark, empty, source), empty
+    return _from_spectrum(stack, given, unit, dark, empty, source), empty
+
+
+def _three_dimensional(dark: float | np.ndarray) -> np.ndarray:
+    values = np.asarray(dark, dtype=np.float64)
+    return values if values.ndim == 3 else values.reshape(-1, 1, 1)
+
+
+def _dark_in(dark: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Mean dark value (1 or n_energy,) over the pixels of a mask."""
+    if dark.shape[1:] == (1, 1):
+        return dark[:, 0, 0]
+    cube = np.broadcast_to(dark, (len(dark), *mask.shape))
+    return np.asarray(np.nanmean(cube[:, mask], axis=1))
+
+
+def _from_plateau(stack: xr.DataArray, dark: np.ndarray) -> tuple[I0, xr.DataArray]:
+    """I0 from the automatic background, whose pixels have been counted in finding it."""
+    field = empty_field(stack)
+    energy = stack["energy"].values
+    values = field.counted.mean - _dark_in(dark, field.mask)
+    spectrum.refuse_dark(values, energy, "the background", "drop these energies")
+    if field.unevenness > UNEVEN:
+        units.warn(
+            f"the empty part of the image is uneven: from its dark to its bright side the beam "
+            f"changes by {100 * np.expm1(field.unevenness):.0f} %, and optical densities with it; "
+            "give flat images, or the region next to the sample"
+        )
+    warn_of_film(energy, values, field.sample - _dark_in(dark, ~field.mask))
+    n = int(field.mask.sum())
+    source = f"automatic background, {counted(n, field.mask.size)}"
+    return I0(values, np.zeros_like(values), source, n_pixels=n), as_map(field.mask, stack)
+
+
+def _of_pixels(stack: xr.DataArray, background: xr.DataArray, dark: np.ndarray, source: str) -> I0:
+    """Mean over the pixels of `background` (y, x), frame by frame, less the dark value."""
+    values = sums_over(stack, background.values).mean - _dark_in(dark, background.values)
+    spectrum.refuse_dark(values, stack["energy"].values, "the background", "drop these energies")
+    return I0(values, np.zeros_like(values), source, n_pixels=int(background.values.sum()))
+
+
+def _from_spectrum(
+    stack: xr.DataArray,
+    given: xr.DataArray,
+    unit: Unit,
+    dark: np.ndarray,
+    empty: xr.DataArray | None,
+    source: str,
+) -> I0:
+    """I0 at the energies of the stack, in its unit, compared with its background."""
+    wanted, at = stack["energy"].values, given["energy"].values
+    values = spectrum.at_stack(wanted, at, given.values, source)
+    ring = np.interp(wanted, at, given["ring_current"]) if "ring_current" in given.coords else None
+    seen = None
+    if empty is not None:
+        seen = sums_over(stack, empty.values).mean - _dark_in(dark, empty.values)
+    factor, said = in_unit_of(stack, Beam(values, source, ring), unit, seen)
+    if empty is not None and seen is not None:
+
+        def shifted(move: float) -> np.ndarray:
+            moved = np.interp(wanted - move, at, given.values, left=np.nan, right=np.nan)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                return np.asarray(np.log(moved * factor / seen))
+
+        variance = 1 / (_gain(stack, empty) * np.maximum(seen, 1e-9) * int(empty.values.sum()))
         with np.errstate(invalid="ignore", divide="ignore"):
-            offset = np.log(interpolated / (means - dark))
-        factor, said = _explained(offset, _factors(stack, dwell) if unit == "auto" else {})
-        if said:
-            interpolated, correction = interpolated * factor, said
-            _warn(said)
-        else:
-            _warn_of_offset(offset)
-    elif unit == "auto":
-        _warn(
-            "no empty background was found in the image, so that the unit of I0 could not be "
-            'checked; say it with i0_unit = "image" or "per_ms"'
-        )
-    return I0(interpolated, np.zeros_like(interpolated), source, correction)
+            check_shape(wanted, np.log(values * factor / seen), variance, shifted)
+    return I0(values * factor, np.zeros_like(values), source, said)
 
 
-def _at_stack(wanted: np.ndarray, energy: ArrayLike, values: ArrayLike, source: str) -> np.ndarray:
-    """Spectrum at the energies `wanted`, by linear interpolation, never beyond its ends."""
-    at, beam = np.asarray(energy, dtype=np.float64), np.asarray(values, dtype=np.float64)
-    if at.ndim != 1 or at.shape != beam.shape or not at.size:
-        raise StackError(
-            f"an I0 spectrum needs one value per energy, got {at.shape} and {beam.shape}",
-            where=source,
-            remedy="give (energy, values) of equal length",
-        )
-    if not (np.isfinite(at).all() and np.isfinite(beam).all()):
-        raise StackError(
-            "the I0 spectrum holds values that are not finite", where=source, remedy="remove them"
-        )
-    order = np.argsort(at, kind="stable")
-    at, beam = at[order], beam[order]
-    if wanted[0] < at[0] - ENERGY_TOLERANCE_EV or wanted[-1] > at[-1] + ENERGY_TOLERANCE_EV:
-        raise StackError(
-            f"I0 covers {at[0]:.3f} to {at[-1]:.3f} eV, the stack {wanted[0]:.3f} to "
-            f"{wanted[-1]:.3f} eV",
-            where=source,
-            remedy="measure I0 over the whole range, or drop the energies outside it",
-        )
-    interpolated = np.interp(wanted, at, beam)
-    _refuse_dark(interpolated, wanted, source, "correct the spectrum")
-    return interpolated
+def _from_flat(
+    stack: xr.DataArray,
+    image: xr.DataArray,
+    unit: Unit,
+    dark: np.ndarray,
+    empty: xr.DataArray | None,
+    source: str,
+) -> I0:
+    """I0 of every pixel, in the unit of the stack, compared with its background."""
+    flat, recorded, dwell, ring = flat_at(stack, image, dark, source)
+    n = stack.sizes["energy"]
+    means = np.array([np.nanmean(frame, dtype=np.float64) for frame in flat])
+    flat /= means[:, None, None].astype(np.float32)
+    values, seen = np.broadcast_to(means, (n,)), None
+    if empty is not None:
+        seen = sums_over(stack, empty.values).mean - _dark_in(dark, empty.values)
+        # the background is one part of the field, I0 the mean of it
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # no flat there: NaN
+            seen = seen / np.nanmean(flat[:, empty.values], axis=1, dtype=np.float64)
+    factor, said = in_unit_of(stack, Beam(values, source, ring, dwell), unit, seen)
+    values, g = values * factor, _gain(stack, empty)
+    if empty is not None and seen is not None:
+        variance = 1 / (g * np.maximum(seen, 1e-9) * int(empty.values.sum()))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            check_shape(stack["energy"].values, np.log(values / seen), variance, None)
+    return I0(values, values**2 / (g * recorded), source, said, flat=flat)
 
 
-def _dwell(stack: xr.DataArray) -> np.ndarray | None:
-    """Dwell of every frame in ms, or None."""
-    if "dwell" in stack.coords:
-        dwell = np.asarray(stack["dwell"].values, dtype=np.float64)
-        if np.isfinite(dwell).all() and (dwell > 0).all():
-            return dwell
-    single = float(stack.attrs.get("dwell_ms", np.nan))
-    return np.full(stack.sizes["energy"], single) if np.isfinite(single) and single > 0 else None
-
-
-def _factors(stack: xr.DataArray, dwell: np.ndarray | None) -> dict[str, np.ndarray]:
-    """What the header offers to multiply I0 by, named as a cause."""
-    ones = np.ones(stack.sizes["energy"])
-    divider = float(stack.attrs.get("counter_divider", np.nan))
-    known = {}
-    if dwell is not None:
-        ms = f"{np.median(dwell):g} ms"
-        known[f"I0 is per millisecond, the images per dwell of {ms}"] = dwell
-        known[f"I0 is per second, the images per dwell of {ms}"] = dwell / 1000
-        known[f"I0 is per dwell of {ms}, the images per millisecond"] = 1 / dwell
-    if np.isfinite(divider) and divider > 0:
-        known[f"the images were divided by {divider:g}, I0 was not"] = ones / divider
-        known[f"I0 was divided by {divider:g}, the images were not"] = ones * divider
-        if dwell is not None:
-            known[
-                f"I0 is per millisecond and not divided, the images per dwell of {ms} and divided "
-                f"by {divider:g}"
-            ] = dwell / divider
-            known[
-                f"I0 is per millisecond and divided by {divider:g}, the images per dwell of {ms} "
-                "and not divided"
-            ] = dwell * divider
-    return known
-
-
-def _explained(offset: np.ndarray, factors: dict[str, np.ndarray]) -> tuple[np.ndarray, str]:
-    """The factor on I0 that brings the background to zero at every energy, and a sentence; the
-    latter empty if none.
-    """
-    before = float(np.nanmedian(offset))
-    if abs(before) <= NEGLIGIBLE_OD:
-        return np.ones_like(offset), ""
-    best, sentence, least = np.ones_like(offset), "", SAME_OD
-    for cause, factor in factors.items():
-        after = offset + np.log(factor)
-        rest = abs(float(np.nanmedian(after)))
-        if rest < least and _scatter(after) < SAME_OD:
-            number = float(np.median(factor))
-            best, least = factor, rest
-            sentence = (
-                f"unit mismatch corrected: {cause}; the empty background had an optical density "
-                f"of {before:.3f} at every energy, ln(1/{number:.3g}) = {-np.log(number):.3f}, and "
-                f"has {float(np.nanmedian(after)):.3f} after I0 was multiplied by {number:.3g}"
-            )
-    return best, sentence
-
-
-def _warn_of_offset(offset: np.ndarray) -> None:
-    """Caution when the background is not at zero and the header does not say why."""
-    level, scatter = float(np.nanmedian(offset)), _scatter(offset)
-    if abs(level) > NEGLIGIBLE_OD:
-        shape = (
-            "at every energy" if scatter < SAME_OD else f"on average, and varies by {scatter:.3f}"
-        )
-        _warn(
-            f"the empty background has an optical density of {level:.3f} {shape}, which no dwell "
-            "or divider of the header explains; it was not corrected: look whether I0 belongs to "
-            "this stack"
-        )
-    elif scatter > NEGLIGIBLE_OD:
-        _warn(
-            f"the optical density of the empty background varies over energy by {scatter:.3f}: I0 "
-            "does not have the shape of the beam in this stack; it was not corrected"
-        )
-
-
-def _scatter(values: np.ndarray) -> float:
-    """Robust standard deviation."""
-    return 1.4826 * float(np.nanmedian(np.abs(values - np.nanmedian(values))))
-
-
-def _means(counts: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (n,) of the pixels `inside` of every frame and their number, NaN pixels left out."""
-    pixels = counts[:, inside]
-    seen = np.isfinite(pixels)
-    numbers = seen.sum(axis=1)
-    total = np.where(seen, pixels, 0.0).sum(axis=1, dtype=np.float64)
-    return total / np.maximum(numbers, 1), np.maximum(numbers, 1)
-
-
-def _refuse_dark(beam: np.ndarray, energy: np.ndarray, where: str, remedy: str) -> None:
-    dark = ~(beam > 0)
-    if dark.any():
-        raise StackError(
-            f"I0 is not positive at {dark.sum()} energies, the first {energy[dark][0]:.3f} eV",
-            where=where,
-            remedy=remedy,
-        )
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, ChemoscapeWarning, stacklevel=5)
+def _gain(stack: xr.DataArray, background: xr.DataArray | None) -> float:
+    """Counts per recorded unit, near enough for an error of I0: the header's, or as measured."""
+    header = float(stack.attrs.get("counter_divider", np.nan))
+    if np.isfinite(header) and header > 0:
+        return header
+    measured = measure_noise(stack, background)[0] if background is not None else np.nan
+    return measured if measured > 0 else 1.0

@@ -6,7 +6,7 @@ one.
 
 from __future__ import annotations
 
-from chemoscape.recipe.models import Recipe, RegionTable, Section
+from chemoscape.recipe.models import OpenBeam, Recipe, RegionTable, Section
 from chemoscape.recipe.reading import (
     make_recipe,
     parse_change,
@@ -16,6 +16,7 @@ from chemoscape.recipe.reading import (
 from chemoscape.recipe.writing import commented_toml, starting_recipe, to_toml
 
 __all__ = [
+    "OpenBeam",
     "Recipe",
     "RegionTable",
     "Section",

@@ -225,9 +225,13 @@ def _with_absolute_paths(recipe: Recipe, folder: Path) -> Recipe:
             }
         )
     }
-    i0 = recipe.absorbance.i0
-    if isinstance(i0, str) and i0 != "auto":
-        updates["absorbance"] = recipe.absorbance.model_copy(update={"i0": absolute(i0)})
+    files = {
+        key: absolute(value)
+        for key in ("i0", "dark")
+        if isinstance(value := getattr(recipe.absorbance, key), str) and value != "auto"
+    }
+    if files:
+        updates["absorbance"] = recipe.absorbance.model_copy(update=files)
     if recipe.drift.shifts:
         updates["drift"] = recipe.drift.model_copy(update={"shifts": absolute(recipe.drift.shifts)})
     library = recipe.standards.library

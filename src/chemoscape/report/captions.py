@@ -30,11 +30,26 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "Transmission at the strongest absorption, mean optical density with the region of "
         "incident intensity (orange) and the sample (dotted), and the spectra of both.",
     ),
+    "background": (
+        "Check of the normalisation",
+        "Mean transmission with the background hatched; I0 and its error; what is left of the "
+        "background's optical density; and the pixels whose density is not to be believed. Where "
+        "I0 was averaged over this background, its mean is zero by construction and proves "
+        "nothing: the differences of its halves are shown, and show a beam that changed within the "
+        "images or lights them unevenly. Where I0 comes from elsewhere, the mean is shown: a "
+        "constant level is a mismatch of units, a level that varies is an I0 of another day. The "
+        "bands are the counting noise of these averages, whatever their size: a departure of a few "
+        "thousandths can leave them and do no harm. Above an optical density of 1.5 stray light "
+        "lowers the peaks, above 2.2 their height means little; two standard deviations of noise "
+        "are granted.",
+    ),
     "drift": (
         "Drift",
         "Shift that brings every frame onto the reference, and how well the frame could be "
-        "registered. Shifts below the recipe's threshold are not applied: interpolation would cost "
-        "more than it mends.",
+        "registered: the correlation of its edges with those of the reference, 1 for alike frames. "
+        "It falls where contrast fades or reverses, and a low value alone is no error. The shift "
+        "of hollow frames was not believed and is interpolated from their neighbours. Shifts below "
+        "the recipe's threshold are not applied: interpolation would cost more than it mends.",
     ),
     "fit": (
         "Fit of the mean spectrum",

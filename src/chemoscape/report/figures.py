@@ -1,7 +1,8 @@
 """The figures of a run (the paper's Figures 3 and S8 to S13), one function each.
 
 Every function takes the Dataset of one step and returns a `matplotlib.figure.Figure`. Those of the
-decomposition and of its outcomes live in the modules beside this one and are offered here too.
+normalisation, of the decomposition and of its outcomes live in the modules beside this one and are
+offered here too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from chemoscape.report.decomposition import clusters_figure, components_figure, fit_figure
+from chemoscape.report.normalisation import background_figure, drift_figure
 from chemoscape.report.outcomes import stress_figure, truth_figure
 from chemoscape.report.panels import (
     CATEGORIES,
@@ -26,7 +28,6 @@ from chemoscape.report.panels import (
     INK,
     PHOTON_ENERGY,
     SEQUENTIAL,
-    SINGLE,
     aspect_of,
     colour_bar,
     draw_map,
@@ -42,6 +43,7 @@ from chemoscape.report.panels import (
 from chemoscape.report.words import pretty, synthetic_note, with_units
 
 __all__ = [
+    "background_figure",
     "clusters_figure",
     "components_figure",
     "composition_figure",
@@ -107,7 +109,8 @@ def transmission_and_optical_density(
     if "i0" in od:
         axes[2].plot(energy, od["i0"], color=CATEGORIES[1])
     units = str(od["i0"].attrs.get("units", "counts")) if "i0" in od else ""
-    where = "outlined" if background is not None else str(od.attrs.get("i0_source", "given"))
+    own = background is not None and od.attrs.get("i0_pixels", 0) > 0
+    where = "outlined" if own else str(od.attrs.get("i0_source", "given")).split(",")[0][:40]
     axes[2].set(title=f"Incident intensity I$_0$ ({where})", ylabel=with_units("I$_0$", units))
     axes[2].tick_params(labelbottom=False)
     axes[3].plot(energy, spectrum, color=INK)
@@ -132,40 +135,6 @@ def _means(cube: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray
         if (known & inside).any():
             spectrum[index] = frame[known & inside].mean(dtype=float)
     return np.divide(total, seen, out=np.full_like(total, np.nan), where=seen > 0), spectrum
-
-
-@styled
-def drift_figure(drift: Any) -> Figure:
-    """Shift of each frame, whether it was applied, and how well it could be registered.
-
-    Parameters
-    ----------
-    drift : Drift, or the node ``/drift`` of the results
-        Shifts in pixels.
-    """
-    energy, quality = np.asarray(drift.energy), np.asarray(drift.quality)
-    if hasattr(drift, "shifts"):
-        shift_y, shift_x = np.asarray(drift.shifts).T
-    else:
-        shift_y, shift_x = np.asarray(drift.shift_y), np.asarray(drift.shift_x)
-    figure = Figure(figsize=(SINGLE, 2.9), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
-    above.axhline(0, color="0.75", linewidth=0.6)
-    above.plot(energy, shift_x, "o-", color=CATEGORIES[0], label="x", linewidth=0.7, markersize=2)
-    above.plot(energy, shift_y, "s-", color=CATEGORIES[1], label="y", linewidth=0.7, markersize=2)
-    reference = float(energy[int(drift.reference)])
-    for ax in (above, below):
-        ax.axvline(reference, color="0.5", linewidth=0.6, linestyle="dashed", zorder=0)
-    applied = bool(getattr(drift, "attrs", {}).get("applied", True))
-    title = "Shifts applied" if applied else "Shifts measured, too small to apply"
-    above.set(ylabel="shift (pixels)", title=title)
-    above.legend(ncols=2, loc="best")
-    below.plot(energy, quality, "o-", color=INK, markersize=2, linewidth=0.7)
-    below.set(
-        xlabel=PHOTON_ENERGY, ylabel="quality", title="Registration (dashed: reference frame)"
-    )
-    letters((above, below))
-    return figure
 
 
 @styled

@@ -21,7 +21,8 @@ def run_figures(
     tree : xarray.DataTree
         Results, fresh or opened; a figure is left out where its node is missing.
     od : Dataset of `optical_density`, optional
-        Needed for the figure "absorbance", since results keep no optical density unless asked to.
+        Needed for the figures "absorbance" and "background", since results keep no optical density
+        unless asked to.
     truth : Truth or DataArray (y, x), optional
         What a simulated stack was made from, for the figure "truth".
 
@@ -40,6 +41,7 @@ def run_figures(
     drawn: dict[str, Figure] = {}
     if od is not None:
         drawn["absorbance"] = figures.transmission_and_optical_density(od, mask=sample)
+        drawn["background"] = figures.background_figure(od)
     if "/drift" in node:
         drawn["drift"] = figures.drift_figure(node["/drift"])
     if "weight" in spectra:

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from chemoscape.report.captions import CAPTIONS, limits_of_validity
 from chemoscape.report.panels import DOUBLE, figure_png
 from chemoscape.report.words import UNKNOWN, formulae, measured, number
-from chemoscape.results import RunSummary
+from chemoscape.results import DamageSummary, PixelsSummary, RunSummary
 
 LARGEST_BYTES = 9_000_000
 RESOLUTIONS = (220, 160, 110, 75)  # dots per inch, the first at which the report stays small
@@ -193,12 +193,54 @@ def key_numbers(summary: RunSummary) -> list[Row]:
         rows.append(("Independent components", known, remark))
     if summary.drift is not None:
         value = f"{number(summary.drift.rms_px, '.2f')} pixels rms"
-        rows.append(("Drift", value, f"largest {number(summary.drift.max_px, '.2f')} pixels"))
+        remark = f"largest {number(summary.drift.max_px, '.2f')} pixels"
+        if not summary.drift.applied:
+            remark += "; too little to matter, nothing was moved"
+        if summary.drift.n_replaced:
+            remark += f"; {summary.drift.n_replaced} frames not found, interpolated"
+        rows.append(("Drift", value, remark))
     if summary.noise is not None and summary.noise.g is not None:
         remark = f"from: {summary.noise.source}"
         rows.append(("Counts per recorded unit", number(summary.noise.g, ".3g"), remark))
-    if summary.units is not None and summary.units.correction:
-        rows.append(("Units of I0 and images", "corrected", summary.units.correction))
+    if summary.units is not None:
+        rows.append(("Incident beam I0", "from", summary.units.i0_source))
+        if summary.units.correction:
+            rows.append(("Units of I0 and images", "corrected", summary.units.correction))
+    if summary.pixels is not None:
+        rows += _pixel_rows(summary.pixels)
+    if summary.damage is not None:
+        rows += _damage_rows(summary.damage)
+    return rows
+
+
+def _pixel_rows(pixels: PixelsSummary) -> list[Row]:
+    """Pixels and values out of the ordinary, as far as there are any."""
+    rows = []
+    if pixels.thick:
+        value = f"{100 * pixels.thick / pixels.total:.2g} % of the pixels"
+        beyond = f"{100 * (pixels.too_thick or 0) / pixels.total:.2g} %"
+        rows.append(("Optical density above 1.5", value, f"above 2.2: {beyond}"))
+    for count, name, remark in (
+        (pixels.not_positive_values, "Values without a count", "left out"),
+        (pixels.despiked_values, "Spikes", "values replaced by their neighbours' median"),
+        (pixels.levelled_values, "Lines that jumped", "values of lines that were levelled"),
+    ):
+        if count:
+            rows.append((name, f"{count}", remark))
+    return rows
+
+
+def _damage_rows(damage: DamageSummary) -> list[Row]:
+    """Change of the composition during the scan, and the dose."""
+    rows = []
+    if damage.dx is not None:
+        found = "significant" if damage.significant else "no significant change"
+        rows.append(
+            ("Radiation damage", measured(damage.dx, damage.sd), f"{found}, by {damage.how}")
+        )
+    if damage.dose_MGy is not None:
+        remark = "median over the sample, by the counted photons alone"
+        rows.append(("Absorbed dose", f"{damage.dose_MGy:.3g} MGy", remark))
     return rows
 
 

@@ -34,11 +34,13 @@ from chemoscape.results.folder import (
 )
 from chemoscape.results.summary import (
     CompositionSummary,
+    DamageSummary,
     DriftSummary,
     InputSummary,
     Measured,
     NoiseSummary,
     PhaseSummary,
+    PixelsSummary,
     RankSummary,
     RouteSummary,
     RunSummary,
@@ -58,11 +60,13 @@ from chemoscape.results.tree import (
 __all__ = [
     "RESULTS_FILE",
     "CompositionSummary",
+    "DamageSummary",
     "DriftSummary",
     "InputSummary",
     "Measured",
     "NoiseSummary",
     "PhaseSummary",
+    "PixelsSummary",
     "RankSummary",
     "RouteSummary",
     "RunSummary",

@@ -60,6 +60,7 @@ class UnitsSummary(_Part):
     """What was done to bring I0 and the images to the same unit."""
 
     correction: str | None = Field(description="in words; null when none was needed")
+    i0_source: str = Field(description="where the incident beam comes from")
 
 
 class NoiseSummary(_Part):
@@ -67,13 +68,29 @@ class NoiseSummary(_Part):
 
     g: float | None
     source: str
+    correlation: float | None = Field(
+        description="of neighbouring pixels; above 0.1 the stack was interpolated before"
+    )
+
+
+class PixelsSummary(_Part):
+    """Pixels and values out of the ordinary; null where not counted or not asked for."""
+
+    total: int
+    thick: int | None = Field(description="pixels with an optical density above 1.5")
+    too_thick: int | None = Field(description="pixels above 2.2")
+    not_positive_values: int | None = Field(description="values without a count, left out")
+    despiked_values: int | None = Field(description="values replaced as spikes")
+    levelled_values: int | None = Field(description="values of levelled lines")
 
 
 class DriftSummary(_Part):
-    """Drift that was corrected, in pixels."""
+    """Drift that was measured, in pixels."""
 
     max_px: float | None
     rms_px: float | None
+    applied: bool = Field(description="false when it was too small to matter")
+    n_replaced: int = Field(description="frames whose shift was not believed, but interpolated")
 
 
 class Measured(_Part):
@@ -118,6 +135,16 @@ class PhaseSummary(_Part):
     area_fraction: float | None
 
 
+class DamageSummary(_Part):
+    """Change of the mean composition during the scan, and the dose (median over the sample)."""
+
+    dx: float | None
+    sd: float | None
+    how: str | None
+    significant: bool | None = Field(description="beyond two standard deviations and 0.02")
+    dose_MGy: float | None
+
+
 class StressSummary(_Part):
     """Von Mises stress (p99 and mean weighted by area); `reference`: strain-free composition."""
 
@@ -134,6 +161,7 @@ class RunSummary(_Part):
     input: InputSummary
     units: UnitsSummary | None
     noise: NoiseSummary | None
+    pixels: PixelsSummary | None
     drift: DriftSummary | None
     energy_shift_eV: Measured | None = Field(description="E(file axis) - E(library)")
     standards: tuple[str, ...]
@@ -142,6 +170,7 @@ class RunSummary(_Part):
     routes: dict[Literal["direct", "clustered"], RouteSummary]
     composition: CompositionSummary | None
     phases: dict[str, PhaseSummary]
+    damage: DamageSummary | None
     stress: dict[Literal["free", "fixed"], StressSummary]
     warnings: tuple[str, ...]
     seconds: dict[str, float] = Field(description="wall time of each step")

@@ -1,0 +1,60 @@
+"""What is aimed at: the numbers of docs/benchmarks.md, which names the rows as they are named here.
+
+A ratio is to the machine's own limit in the same process, a factor is against a peer's time in the
+same run; both are held as printed, to one decimal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Seconds of a step are to be at most this many times those of its limit."""
+
+    row: str
+    most: float
+
+    def judge(self, ratio: float) -> str:
+        verdict = "met" if round(ratio, 1) <= self.most else "MISSED"
+        return f"<= {self.most:g} {verdict}"
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A peer is to take at least this many times as long."""
+
+    row: str
+    least: float
+
+    def judge(self, factor: float) -> str:
+        verdict = "met" if round(factor, 1) >= self.least else "MISSED"
+        return f">= {self.least:g} {verdict}"
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """A step is to take at most so long, on any machine of our days."""
+
+    row: str
+    most: float
+
+    def judge(self, seconds: float) -> str:
+        return f"<= {self.most:g} s {'met' if seconds <= self.most else 'MISSED'}"
+
+
+OPTICAL_DENSITY = Ratio("counts -> optical density", 2.5)
+LEAST_SQUARES = Ratio("least squares + residual map", 4.0)
+NNLS = Ratio("NNLS (6 standards) + residual map + reduced chi2", 5.0)
+PCA = Ratio("PCA", 3.0)
+REGISTRATION = Ratio("registration, 250 × 512²", 5.0)
+MEMORY = Ratio("extra memory, in float32 stacks", 2.0)
+
+OPTICAL_DENSITY_MANTIS = Factor("counts -> optical density, MANTiS", 80.0)
+REGISTRATION_MANTIS = Factor("registration, MANTiS", 3.0)
+NNLS_LOOP = Factor("NNLS, a scipy.optimize.nnls loop", 150.0)
+READ_FRAMES = Factor("reading .hdr/.xim, numpy.loadtxt", 5.0)
+
+DEMO = Seconds("chemoscape demo", 60.0)
+LOOK = Seconds("chemoscape look, 250 × 512²", 10.0)

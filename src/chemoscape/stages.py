@@ -1,0 +1,332 @@
+"""One function for each stage of the paper's Figure 2: from the products before it to its own.
+
+`workflow` puts them in order.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from chemoscape import stack as stacks
+from chemoscape.chemistry import composition
+from chemoscape.decompose.clusters import cluster, merge_clusters
+from chemoscape.decompose.components import principal_components
+from chemoscape.decompose.direct import deconvolve
+from chemoscape.decompose.matching import library_from_clusters, match
+from chemoscape.errors import (
+    ChemoscapeError,
+    ChemoscapeWarning,
+    FitError,
+    RecipeError,
+    StackError,
+)
+from chemoscape.formats import open_stack
+from chemoscape.mechanics.fields import StressField, stress
+from chemoscape.mechanics.material import Material
+from chemoscape.preprocess.absorbance import optical_density, smooth
+from chemoscape.preprocess.alignment import align, crop_common
+from chemoscape.preprocess.artefacts import Touched, despike, level_lines
+from chemoscape.preprocess.damage import Damage, dose_map, radiation_damage
+from chemoscape.preprocess.drift import measure_drift
+from chemoscape.preprocess.incident import Levels
+from chemoscape.preprocess.shifts import Drift
+from chemoscape.products import Products
+from chemoscape.recipe import (
+    OpenBeam,
+    Recipe,
+)
+from chemoscape.region import Region
+from chemoscape.standards.folder import open_library
+from chemoscape.standards.library import Library
+
+
+def read(recipe: Recipe, **otherwise: Any) -> xr.DataArray:
+    """Open the stack, leave out frames and blank regions as the recipe says.
+
+    `otherwise` are options of opening that replace the recipe's.
+    """
+    stack = open_stack(recipe.input.path, **{**recipe.input.options(), **otherwise})
+    keep = measured(stack)
+    for unwanted in recipe.input.drop_energies:
+        apart = np.abs(stack.energy.values - unwanted)
+        if apart.min() > 0.01:
+            raise RecipeError(
+                f"[input] drop_energies names {unwanted:g} eV, the nearest frame is at "
+                f"{stack.energy.values[apart.argmin()]:.3f} eV",
+                remedy="give the frame's own energy",
+            )
+        keep[apart.argmin()] = False
+    if not keep.any():
+        raise RecipeError("[input] drop_energies leaves no frame", remedy="drop fewer")
+    stack = stack.isel(energy=keep)
+    for table in recipe.input.exclude:
+        stack = stack.where(~table.region().mask(stack)).assign_attrs(stack.attrs)
+    if recipe.input.exclude and not stack.notnull().any():
+        raise RecipeError("[input] exclude leaves no pixel", remedy="exclude smaller regions")
+    return stacks.check(stack)
+
+
+def measured(stack: xr.DataArray) -> np.ndarray:
+    """Which frames hold any value; those of a scan in progress that do not are left out, and the
+    user was told when the stack was opened.
+    """
+    seen = stack.notnull().any(("y", "x")).values
+    if not seen.any():
+        raise StackError(
+            "the stack holds no value at all",
+            where=str(stack.attrs.get("source", "")),
+            remedy="look at the file with chemoscape inspect",
+        )
+    return seen
+
+
+def asked_to_mend(recipe: Recipe) -> bool:
+    """Whether the recipe asks for any repair."""
+    section = recipe.artefacts
+    return section.enabled and (section.despike > 0 or section.level_lines > 0)
+
+
+def mend(stack: xr.DataArray, recipe: Recipe) -> tuple[xr.DataArray, tuple[Touched, ...]]:
+    """Repair what the recipe asks for, and say what was touched."""
+    steps = (
+        (level_lines, recipe.artefacts.level_lines),
+        (despike, recipe.artefacts.despike),
+    )
+    touched = []
+    for step, threshold in steps:
+        if threshold > 0:
+            stack, one = step(stack, threshold=threshold)
+            touched.append(one)
+    return stack, tuple(touched)
+
+
+def register(
+    stack: xr.DataArray, recipe: Recipe, **otherwise: Any
+) -> tuple[Drift, xr.DataArray, bool]:
+    """Measure the drift, or read it, and align the frames when it matters."""
+    section = recipe.drift
+    if section.shifts:
+        drift = Drift.load(section.shifts)
+    else:
+        shown = stack
+        if section.channel != "":
+            shown = read(recipe, channel=section.channel, **otherwise)
+        drift = measure_drift(
+            shown,
+            reference=section.reference,
+            region=section.region.region() if section.region is not None else None,
+            motion=section.motion,
+        )
+    if section.edits:
+        drift = drift.edited({edit.energy: edit.shift_px for edit in section.edits})
+    by_hand = section.shifts or section.edits
+    if not by_hand and drift.rms_px < section.threshold_px:
+        return drift, stack, False
+    return drift, crop_common(align(stack, drift)), True
+
+
+def absorb(stack: xr.DataArray, recipe: Recipe) -> xr.Dataset:
+    """Counts to optical density with its variance."""
+    section = recipe.absorbance
+    if not section.enabled and stack.attrs["quantity"] != "optical_density":
+        raise RecipeError(
+            f"[absorbance] is off but the stack holds {stack.attrs['quantity']}",
+            remedy='turn it on, or set [input] quantity = "optical_density"',
+        )
+    return optical_density(
+        stack,
+        i0=_open_beam(section.i0),
+        i0_unit=section.i0_unit,
+        dark=section.dark,
+        dark_sd=section.dark_sd,
+        dead_time_us=section.dead_time_us,
+        stray_light=section.stray_light,
+        noise=section.noise,
+    )
+
+
+def _open_beam(i0: str | OpenBeam) -> str | Region | Levels:
+    """The recipe's I0 as `optical_density` takes it."""
+    if isinstance(i0, str):
+        return i0
+    return i0.region() if i0.levels is None else Levels(*i0.levels)
+
+
+def damaged(done: Products, recipe: Recipe) -> tuple[Damage | None, xr.DataArray | None]:
+    """What the beam did to the sample, and the dose (MGy); None where either cannot be told."""
+    assert done.od is not None and done.library is not None  # noqa: S101, PT018 - fitted before
+    od, later = done.od, None
+    if done.stack.attrs.get("n_repeated"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ChemoscapeWarning)  # said of the first visits already
+            later = _last_visits(done, recipe)
+        od, later = xr.align(od, later, join="inner", exclude=["energy"])
+    try:
+        damage = radiation_damage(od, done.library, later=later)
+    except FitError as error:
+        warnings.warn(f"radiation damage was not looked for: {error}", ChemoscapeWarning, 2)
+        damage = None
+    try:
+        dose = dose_map(done.od, done.library, efficiency=recipe.damage.efficiency)
+    except ChemoscapeError:
+        dose = None
+    return damage, dose
+
+
+def _last_visits(done: Products, recipe: Recipe) -> xr.Dataset:
+    """Optical density with the last instead of the first image of repeated energies."""
+    stack = read(recipe, visit="last")
+    if asked_to_mend(recipe):
+        stack, _ = mend(stack, recipe)
+    if done.drift_applied:
+        _, stack, _ = register(stack, recipe, visit="last")
+    return absorb(stack, recipe)
+
+
+def group(od: xr.Dataset, recipe: Recipe) -> tuple[xr.Dataset, xr.Dataset]:
+    """Principal components, and clusters of pixels with alike spectra."""
+    section = recipe.clusters
+    pcs = principal_components(od, seed=recipe.seed)
+    groups = cluster(
+        od,
+        pcs,
+        n_clusters=section.n_clusters,
+        n_components=section.n_components,
+        seed=recipe.seed,
+    )
+    if section.merge:
+        groups = merge_clusters(od, groups, section.merge)
+    return pcs, groups
+
+
+def standards(recipe: Recipe) -> Library:
+    """Open the library and select the standards that the recipe names."""
+    if not recipe.standards.library:
+        raise RecipeError(
+            "[standards] library names no library",
+            remedy="name a folder with a library.toml, or turn [standards] off",
+        )
+    library = open_library(recipe.standards.library)
+    wanted = recipe.standards.select
+    return library.select(*wanted) if wanted and wanted != "matched" else library
+
+
+def matched_standards(library: Library, table: xr.Dataset) -> Library:
+    """The standards that take part in the best match of any cluster."""
+    present = (table.weight.values > 0).any(axis=0)
+    return library.select(*np.array(library.names)[present])
+
+
+def compare(groups: xr.Dataset, library: Library, recipe: Recipe) -> xr.Dataset:
+    """Every cluster's spectrum against combinations of standards."""
+    return match(
+        groups,
+        library,
+        baseline=_baseline(recipe),
+        energy_shift=_energy_shift(recipe),
+        fit_range=recipe.deconvolution.range,
+        resolution_eV=recipe.clusters.resolution_eV,
+    )
+
+
+def direct_route(od: xr.Dataset, library: Library, recipe: Recipe) -> xr.Dataset:
+    """Orange arrows of Figure 2: every pixel against the standards."""
+    return _fit(od, library, recipe, energy_shift=_energy_shift(recipe))
+
+
+def _fit(od: xr.Dataset, library: Library, recipe: Recipe, *, energy_shift: Any) -> xr.Dataset:
+    """Deconvolve as the recipe says."""
+    section = recipe.deconvolution
+    return deconvolve(
+        od,
+        library,
+        nonnegative=section.nonnegative,
+        baseline=_baseline(recipe),
+        energy_shift=energy_shift,
+        weights=section.weights,
+        fit_range=section.range,
+    )
+
+
+def clustered_route(
+    od: xr.Dataset, groups: xr.Dataset, table: xr.Dataset, recipe: Recipe
+) -> tuple[Library, xr.Dataset]:
+    """Teal arrows of Figure 2: every pixel against the clusters that were matched to standards."""
+    own = library_from_clusters(groups, table)
+    return own, _fit(od, own, recipe, energy_shift=0.0)
+
+
+def compositions(done: Products, recipe: Recipe) -> dict[str, xr.Dataset]:
+    """The composition that each route gives.
+
+    The Gaussian filter (Equation 5) acts on the optical density and the fit is made once more. For
+    an unconstrained fit that is the same as filtering weights, as the paper does; non-negative
+    weights have one-sided errors, which a filter behind the fit would average into a bias.
+    """
+    section = recipe.composition
+    routes = {
+        "direct": (done.direct, done.library),
+        "clustered": (done.clustered, done.cluster_library),
+    }
+    found = {}
+    for name, (maps, library) in routes.items():
+        if maps is None or library is None or done.od is None:
+            continue
+        comp = composition(
+            maps,
+            library,
+            normalise=section.normalise,
+            min_thickness=section.min_thickness,
+        )
+        if section.smooth_px > 0:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ChemoscapeWarning)  # said already by the first fit
+                maps = _fit(
+                    smooth(done.od, section.smooth_px),
+                    library,
+                    recipe,
+                    energy_shift=maps.attrs["energy_shift_eV"],
+                )
+        found[name] = composition(
+            maps,
+            library,
+            refine=section.refine,
+            normalise=section.normalise,
+            mask=comp["mask"],
+        ).assign_attrs(
+            smooth_px=section.smooth_px, noise_length_px=section.smooth_px * section.refine
+        )
+        if not found[name]["composition"].notnull().any():
+            raise FitError(
+                f"the {name} route finds a composition in no pixel",
+                str(recipe.input.path),
+                "look whether I0 is free of sample and the standards are of this edge, or lower "
+                "[composition] min_thickness",
+            )
+    return found
+
+
+def stresses(comp: xr.Dataset, recipe: Recipe) -> list[StressField]:
+    """Stress for every boundary asked for, on one mesh."""
+    section = recipe.stress
+    assert section.material is not None  # noqa: S101 - the recipe has checked it
+    return stress(
+        comp,
+        Material(**section.material.model_dump()),
+        boundary=list(section.boundary),
+        mesh_size=section.mesh_size_um,
+        order=section.order,
+        plane=section.plane,
+    )
+
+
+def _baseline(recipe: Recipe) -> Any:
+    return None if recipe.deconvolution.baseline == "none" else recipe.deconvolution.baseline
+
+
+def _energy_shift(recipe: Recipe) -> Any:
+    return recipe.calibration.energy_shift if recipe.calibration.enabled else 0.0

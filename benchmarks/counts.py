@@ -13,7 +13,7 @@ from measure import best, free_bytes, heading, row
 from targets import LOOK, OPTICAL_DENSITY, REGISTRATION
 
 import chemoscape as cs
-from chemoscape.preprocess.background import find_background
+from chemoscape.preprocess.beam.background import find_background
 from chemoscape.preprocess.noise import counts_per_unit
 from chemoscape.preprocess.shifts import Drift
 

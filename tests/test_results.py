@@ -95,9 +95,17 @@ def summary(**changed: object) -> results.RunSummary:
             "shape": (6, 4, 6),
             "energy_range_eV": (510.0, 515.0),
         },
-        "units": {"correction": None},
-        "noise": {"g": 10.0, "source": "measured"},
-        "drift": {"max_px": 1.5, "rms_px": 0.4},
+        "units": {"correction": None, "i0_source": "automatic background"},
+        "noise": {"g": 10.0, "source": "measured", "correlation": 0.01},
+        "pixels": {
+            "total": 24,
+            "thick": 2,
+            "too_thick": 1,
+            "not_positive_values": 0,
+            "despiked_values": 3,
+            "levelled_values": None,
+        },
+        "drift": {"max_px": 1.5, "rms_px": 0.4, "applied": True, "n_replaced": 0},
         "energy_shift_eV": {"value": -0.4, "sd": 0.005},
         "standards": ["alpha", "epsilon"],
         "condition_number": 61.0,
@@ -112,6 +120,13 @@ def summary(**changed: object) -> results.RunSummary:
             "p95": 0.45,
         },
         "phases": {"alpha": {"mass_fraction": 0.4, "area_fraction": 0.5}},
+        "damage": {
+            "dx": -0.01,
+            "sd": 0.02,
+            "how": "halves of the scan",
+            "significant": False,
+            "dose_MGy": 3.0,
+        },
         "stress": {
             "free": {
                 "von_mises_max_MPa": 300.0,
@@ -275,9 +290,9 @@ def test_spectra_table(tree: xr.DataTree, tmp_path: Path) -> None:
 def test_summary_has_exactly_the_published_keys() -> None:
     data = json.loads(summary().to_json())
     assert list(data) == [
-        *("schema_version", "input", "units", "noise", "drift", "energy_shift_eV", "standards"),
-        *("condition_number", "rank", "routes", "composition", "phases", "stress", "warnings"),
-        "seconds",
+        *("schema_version", "input", "units", "noise", "pixels", "drift", "energy_shift_eV"),
+        *("standards", "condition_number", "rank", "routes", "composition", "phases", "damage"),
+        *("stress", "warnings", "seconds"),
     ]
     assert list(data["composition"]) == [
         *("variable", "mean_pixel", "mean_mass_weighted", "sd", "p05", "p95"),

@@ -30,9 +30,9 @@ from chemoscape.mechanics.material import Material
 from chemoscape.preprocess.absorbance import optical_density, smooth
 from chemoscape.preprocess.alignment import align, crop_common
 from chemoscape.preprocess.artefacts import Touched, despike, level_lines
+from chemoscape.preprocess.beam.incident import Levels
 from chemoscape.preprocess.damage import Damage, dose_map, radiation_damage
 from chemoscape.preprocess.drift import measure_drift
-from chemoscape.preprocess.incident import Levels
 from chemoscape.preprocess.shifts import Drift
 from chemoscape.products import Products
 from chemoscape.recipe import (

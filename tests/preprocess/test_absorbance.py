@@ -12,9 +12,10 @@ import xarray as xr
 from chemoscape import simulate
 from chemoscape.errors import ChemoscapeWarning, StackError
 from chemoscape.formats import save_stack
-from chemoscape.preprocess import absorbance, logarithm
+from chemoscape.preprocess import absorbance
 from chemoscape.preprocess.absorbance import count_flags, optical_density, sample_mask
 from chemoscape.preprocess.alignment import align
+from chemoscape.preprocess.density import logarithm
 from chemoscape.preprocess.shifts import Drift
 from chemoscape.region import Region
 from chemoscape.stack import build, check

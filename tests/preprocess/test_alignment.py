@@ -180,15 +180,15 @@ def test_interpolating_a_lazy_stack_twice_is_said():
 
 
 def test_memory_is_the_result_and_a_few_frames():
-    stack = counted(field(n=40, ny=128, nx=128))
-    drift = moving(np.random.default_rng(0).normal(size=(40, 2)))
+    stack = counted(field(n=80, ny=128, nx=128))
+    drift = moving(np.random.default_rng(0).normal(size=(80, 2)))
     align(stack, drift)
     tracemalloc.start()
     align(stack, drift)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     frame = 4 * 128 * 128
-    assert peak < stack.nbytes + 8 * frame
+    assert peak < stack.nbytes + 16 * frame  # a second stack would be 80
 
 
 @given(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3), st.integers(0, 3), st.booleans())

@@ -8,9 +8,9 @@ import pytest
 from scipy import ndimage
 
 from chemoscape.errors import StackError
-from chemoscape.preprocess import background as background_module
-from chemoscape.preprocess.background import describe, empty_field, find_background
-from chemoscape.preprocess.morphology import (
+from chemoscape.preprocess.beam import background as background_module
+from chemoscape.preprocess.beam.background import describe, empty_field, find_background
+from chemoscape.preprocess.beam.morphology import (
     dilated,
     dilated_cross,
     eroded,

@@ -12,7 +12,7 @@ import xarray as xr
 from chemoscape.errors import ChemoscapeWarning, StackError
 from chemoscape.preprocess.absorbance import optical_density
 from chemoscape.preprocess.alignment import align
-from chemoscape.preprocess.detector_noise import counts_per_unit_of_busy
+from chemoscape.preprocess.density.detector_noise import counts_per_unit_of_busy
 from chemoscape.preprocess.shifts import Drift
 from chemoscape.region import Region
 from chemoscape.stack import build

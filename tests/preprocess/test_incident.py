@@ -11,7 +11,7 @@ import xarray as xr
 
 from chemoscape.errors import ChemoscapeWarning, FileFormatError, StackError
 from chemoscape.formats import save_stack
-from chemoscape.preprocess.incident import Levels, find_incident
+from chemoscape.preprocess.beam.incident import Levels, find_incident
 from chemoscape.region import Region
 from chemoscape.stack import build
 

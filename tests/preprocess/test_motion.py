@@ -10,7 +10,7 @@ from scipy.special import erfc
 
 from chemoscape.errors import FitError
 from chemoscape.preprocess.drift import measure_drift
-from chemoscape.preprocess.motion import register_recursively
+from chemoscape.preprocess.tracking.motion import register_recursively
 from chemoscape.stack import build
 
 

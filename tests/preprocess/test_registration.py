@@ -7,9 +7,9 @@ import pytest
 from scipy import ndimage
 from skimage.filters import farid
 
-from chemoscape.preprocess import joint_fit, registration, weak_frames
-from chemoscape.preprocess.edges import edge_map
-from chemoscape.preprocess.sound_frames import sound_frames
+from chemoscape.preprocess.tracking import joint_fit, registration, weak_frames
+from chemoscape.preprocess.tracking.edges import edge_map
+from chemoscape.preprocess.tracking.sound_frames import sound_frames
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from chemoscape.errors import ChemoscapeWarning
 from chemoscape.formats import open_stack
 from chemoscape.preprocess.absorbance import optical_density, sample_mask
-from chemoscape.preprocess.background import describe, find_background
-from chemoscape.preprocess.incident import find_incident
+from chemoscape.preprocess.beam.background import describe, find_background
+from chemoscape.preprocess.beam.incident import find_incident
 from chemoscape.preprocess.noise import measure_noise
 
 pytestmark = pytest.mark.filterwarnings(

@@ -16,7 +16,7 @@ from chemoscape.errors import StackError
 from chemoscape.look.notes import Notes, number, percent, some
 from chemoscape.preprocess.absorbance import optical_density
 from chemoscape.preprocess.alignment import align, crop_common
-from chemoscape.preprocess.background import find_background
+from chemoscape.preprocess.beam.background import find_background
 from chemoscape.preprocess.drift import measure_drift
 from chemoscape.preprocess.noise import AGREES, CORRELATED
 from chemoscape.standards.library import Library

@@ -11,7 +11,7 @@ from chemoscape.decompose.matching import match
 from chemoscape.errors import ChemoscapeError
 from chemoscape.look.instrument import Edge, means
 from chemoscape.look.notes import Notes, percent
-from chemoscape.preprocess.logarithm import MILD, STRONG
+from chemoscape.preprocess.density.logarithm import MILD, STRONG
 from chemoscape.standards.library import Library
 
 #: Shares of the sample that may be too thick to measure, with care, and thick.

@@ -12,8 +12,9 @@ import xarray as xr
 from chemoscape import stack as stacks
 from chemoscape.blocks import is_lazy, map_blocks
 from chemoscape.errors import StackError
-from chemoscape.preprocess import logarithm
-from chemoscape.preprocess.detector import (
+from chemoscape.preprocess.beam.incident import I0, Levels, Unit, find_incident
+from chemoscape.preprocess.density import logarithm
+from chemoscape.preprocess.density.detector import (
     Dark,
     Detector,
     counted_while_idle,
@@ -21,18 +22,17 @@ from chemoscape.preprocess.detector import (
     refuse_overload,
     warn_of_dark,
 )
-from chemoscape.preprocess.detector_noise import counts_per_unit_of
-from chemoscape.preprocess.incident import I0, Levels, Unit, find_incident
-from chemoscape.preprocess.logarithm import Recording
-from chemoscape.preprocess.masks import (
+from chemoscape.preprocess.density.detector_noise import counts_per_unit_of
+from chemoscape.preprocess.density.logarithm import Recording
+from chemoscape.preprocess.density.masks import (
     count_flags,
     sample_mask,
     thick_pixels,
     warn_if_brighter_than_i0,
     warn_if_thick,
 )
+from chemoscape.preprocess.density.smoothing import smooth
 from chemoscape.preprocess.noise import Noise
-from chemoscape.preprocess.smoothing import smooth
 from chemoscape.region import Region
 
 __all__ = ["Incident", "count_flags", "optical_density", "sample_mask", "smooth"]

@@ -13,7 +13,9 @@ import xarray as xr
 
 from chemoscape import stack as stacks
 from chemoscape.errors import StackError
-from chemoscape.preprocess import _despiking, _lines
+from chemoscape.preprocess.repairs import despiking
+from chemoscape.preprocess.repairs.lines import Found
+from chemoscape.preprocess.repairs.lines import levelled as levelled_lines
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +111,8 @@ def despike(stack: xr.DataArray, *, threshold: float = 8.0) -> tuple[xr.DataArra
     """
     _require_threshold(threshold)
     stacks.check(stack, lazy=True)
-    number, row, column, value = _despiking.find(stack, threshold)
-    repaired = stacks.like(stack, _despiking.patched(stack.data, number, row, column, value))
+    number, row, column, value = despiking.find(stack, threshold)
+    repaired = stacks.like(stack, despiking.patched(stack.data, number, row, column, value))
     n_frames = np.unique(number).size
     sentence = (
         f"despiked: {number.size} of {_amount(stack.size)} values, in {n_frames} of "
@@ -166,7 +168,7 @@ def level_lines(stack: xr.DataArray, *, threshold: float = 6.0) -> tuple[xr.Data
     """
     _require_threshold(threshold)
     stack = stacks.check(stack)
-    values, found = _lines.levelled(
+    values, found = levelled_lines(
         stack.values,
         stack["energy"].values,
         stack.attrs["quantity"] == "optical_density",
@@ -243,7 +245,7 @@ def _touched(
 
 
 def _values_of(
-    found: list[_lines.Found], shape: tuple[int, ...]
+    found: list[Found], shape: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Frame, row and column of every value on some lines, each once."""
     marked = []

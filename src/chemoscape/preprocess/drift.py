@@ -13,10 +13,10 @@ from threadpoolctl import threadpool_limits
 from chemoscape import blocks
 from chemoscape import stack as stacks
 from chemoscape.errors import ChemoscapeWarning, StackError, require_choice
-from chemoscape.preprocess import joint_fit, registration, weak_frames
-from chemoscape.preprocess.motion import Motion, register_recursively
 from chemoscape.preprocess.shifts import Drift
-from chemoscape.preprocess.sound_frames import sound_frames
+from chemoscape.preprocess.tracking import joint_fit, registration, weak_frames
+from chemoscape.preprocess.tracking.motion import Motion, register_recursively
+from chemoscape.preprocess.tracking.sound_frames import sound_frames
 from chemoscape.region import Region
 
 #: Edges need some pixels around them.
@@ -45,9 +45,9 @@ def measure_drift(
 
     Edge maps (Gaussian of 1 pixel, Farid's filter) are cross-correlated to 0.01 pixel, so that
     contrast may reverse across an absorption edge; frames whose edges drown in noise are looked for
-    with the images of the others (`chemoscape.preprocess.weak_frames`); all shifts are then refined
+    with the images of the others (`tracking.weak_frames`); all shifts are then refined
     together under a model of a few images with a spectrum each
-    (`chemoscape.preprocess.joint_fit`). Frames that still tell less about their shift than their
+    (`tracking.joint_fit`). Frames that still tell less about their shift than their
     neighbours do follow these, and a warning names their energies. Rows, columns and pixels that
     stand out on the detector are left out.
 
@@ -63,7 +63,7 @@ def measure_drift(
         Part of the image to look at, when other parts move by themselves.
     motion : {"translation", "rigid", "similarity", "affine"}
         What a frame may do besides being shifted: turn; turn and grow; anything that keeps lines
-        parallel (see `chemoscape.preprocess.motion`).
+        parallel (see `chemoscape.preprocess.tracking.motion`).
 
     Returns
     -------

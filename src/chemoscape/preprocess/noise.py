@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 
 from chemoscape.errors import ChemoscapeWarning
+from chemoscape.preprocess.beam.units import dwell_ms
 from chemoscape.preprocess.neighbours import CORRELATED, UNTOUCHED, Frames
-from chemoscape.preprocess.units import dwell_ms
 
 #: A measured noise within this share of the header's confirms the header.
 AGREES = 0.30

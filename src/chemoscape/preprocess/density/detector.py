@@ -12,7 +12,7 @@ import xarray as xr
 from chemoscape import blocks
 from chemoscape import stack as stacks
 from chemoscape.errors import ChemoscapeWarning, StackError
-from chemoscape.preprocess.units import dwell_ms
+from chemoscape.preprocess.beam.units import dwell_ms
 
 #: A number, one per energy (energy), an image (y, x), a cube (energy, y, x), or a file of dark
 #: images.

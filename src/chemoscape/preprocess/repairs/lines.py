@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from chemoscape import blocks
-from chemoscape.preprocess._spikes import CLOSE_EV, CLOSE_SHARE
+from chemoscape.preprocess.repairs.spikes import CLOSE_EV, CLOSE_SHARE
 
 #: Lines on either side that a line is compared with, and the most neighbours that jump together.
 SIDE, TOGETHER = 5, 3

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from chemoscape.preprocess.units import NEGLIGIBLE_OD, SAME_OD, scatter, warn
+from chemoscape.preprocess.beam.units import NEGLIGIBLE_OD, SAME_OD, scatter, warn
 
 #: Structure of the background below this optical density is not worth a warning, whatever its
 #: significance, and neither is any below so many standard deviations.

@@ -15,20 +15,20 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from chemoscape.errors import StackError
-from chemoscape.preprocess import spectrum, units
-from chemoscape.preprocess.background import (
+from chemoscape.preprocess.beam import spectrum, units
+from chemoscape.preprocess.beam.background import (
     as_map,
     counted,
     empty_field,
     find_background,
     mean_image,
 )
+from chemoscape.preprocess.beam.flat import flat_at
+from chemoscape.preprocess.beam.given import opened
+from chemoscape.preprocess.beam.stale import check_shape, warn_of_film
+from chemoscape.preprocess.beam.units import Beam, Unit, in_unit_of
 from chemoscape.preprocess.counting import sums_over
-from chemoscape.preprocess.flat import flat_at
-from chemoscape.preprocess.given import opened
 from chemoscape.preprocess.noise import measure_noise
-from chemoscape.preprocess.stale import check_shape, warn_of_film
-from chemoscape.preprocess.units import Beam, Unit, in_unit_of
 from chemoscape.region import Region
 
 __all__ = ["I0", "Levels", "Unit", "find_incident"]

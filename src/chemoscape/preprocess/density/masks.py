@@ -9,7 +9,7 @@ import xarray as xr
 
 from chemoscape.blocks import is_lazy, map_blocks, n_workers
 from chemoscape.errors import ChemoscapeWarning
-from chemoscape.preprocess.logarithm import MILD, NOT_POSITIVE, STRONG
+from chemoscape.preprocess.density.logarithm import MILD, NOT_POSITIVE, STRONG
 
 #: A smaller share of the pixels than this is not worth a warning.
 NOTABLE_SHARE = 1e-3

@@ -12,14 +12,14 @@ import numpy as np
 import xarray as xr
 
 from chemoscape import blocks
-from chemoscape.preprocess.counting import Sums, means_of, middle_and_spread, sums_in, values_of
-from chemoscape.preprocess.morphology import eroded_inside
-from chemoscape.preprocess.plateau import (
+from chemoscape.preprocess.beam.morphology import eroded_inside
+from chemoscape.preprocess.beam.plateau import (
     SMALLEST_PIXELS,
     Plateau,
     brightest_plateau,
     refusal,
 )
+from chemoscape.preprocess.counting import Sums, means_of, middle_and_spread, sums_in, values_of
 
 #: Values that the mean image is made from, and its fewest frames.
 VALUES_LOOKED_AT = 64_000_000

@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from chemoscape.errors import FileFormatError, StackError
-from chemoscape.preprocess import spectrum
+from chemoscape.preprocess.beam import spectrum
 
 #: Files that hold images; any other is first read as a spectrum.
 IMAGES = {

@@ -16,7 +16,7 @@ import scipy.fft
 from scipy import ndimage
 
 from chemoscape.blocks import for_each_band, kernel
-from chemoscape.preprocess.edges import edge_map
+from chemoscape.preprocess.tracking.edges import edge_map
 
 #: Pixels over which the noise of an edge map is correlated; fitted to the largest of n correlations
 #: of pure noise.

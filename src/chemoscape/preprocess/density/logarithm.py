@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from chemoscape.blocks import for_each_band, kernel, map_blocks
-from chemoscape.preprocess.detector import overload
+from chemoscape.preprocess.density.detector import overload
 
 #: Optical densities above these need care, or are beyond saving: stray light and higher orders fill
 #: the dip.

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from chemoscape.errors import ChemoscapeWarning
-from chemoscape.preprocess.detector import Detector
+from chemoscape.preprocess.density.detector import Detector
 from chemoscape.preprocess.noise import (
     AGREES,
     CORRELATED,

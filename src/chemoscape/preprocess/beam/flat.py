@@ -7,8 +7,8 @@ import xarray as xr
 
 from chemoscape import stack as stacks
 from chemoscape.errors import StackError
-from chemoscape.preprocess.spectrum import bracket
-from chemoscape.preprocess.units import dwell_ms, ring_current
+from chemoscape.preprocess.beam.spectrum import bracket
+from chemoscape.preprocess.beam.units import dwell_ms, ring_current
 
 
 def flat_at(

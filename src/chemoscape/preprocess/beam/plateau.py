@@ -11,7 +11,7 @@ import numpy as np
 
 from chemoscape import blocks
 from chemoscape.errors import StackError
-from chemoscape.preprocess.morphology import (
+from chemoscape.preprocess.beam.morphology import (
     dilated,
     dilated_cross,
     eroded,

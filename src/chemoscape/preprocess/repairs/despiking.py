@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from chemoscape import blocks
-from chemoscape.preprocess import _spikes
+from chemoscape.preprocess.repairs import spikes
 
 #: The noise of a frame is measured in so many of its pixels, in so many groups of rows.
 _SAMPLE_PIXELS, _SAMPLE_GROUPS = 8_000, 8
@@ -63,7 +63,7 @@ def _levels_and_noise(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return known, known - np.median(known) if known.size else known
     level = np.empty_like(rows)
     for k in range(len(rows)):
-        _spikes.row_of_medians(rows, k, level[k])
+        spikes.row_of_medians(rows, k, level[k])
     second = rows[:-2] - 2 * rows[1:-1] + rows[2:]
     noise = (second[:, :-2] - 2 * second[:, 1:-1] + second[:, 2:]) / 6
     known = np.isfinite(noise)
@@ -123,12 +123,12 @@ def find(
         ) -> None:
             touched = np.zeros(values.shape[1:], dtype=np.uint8)
             for i in range(band.start, band.stop):
-                n = _spikes.find_spikes(
+                n = spikes.find_spikes(
                     values, energy, i, first, last, noise, density, threshold, touched
                 )
                 if n:
                     places = np.argwhere(touched[first:last]) + np.array([first, 0])
-                    new = [_spikes.replacement(values[i], touched, *place) for place in places]
+                    new = [spikes.replacement(values[i], touched, *place) for place in places]
                     per_frame[i] = np.column_stack(
                         [np.full(n, i), places[:, 0] + start, places[:, 1], new]
                     )
@@ -156,12 +156,12 @@ def _bands_with_surroundings(stack: xr.DataArray) -> Iterator[tuple[int, int, in
     for _, values in blocks.iterate(stack):
         held = np.concatenate([held, values], axis=1)
         read = start + held.shape[1]
-        decided = read if read == n_y else read - _spikes.HALO
+        decided = read if read == n_y else read - spikes.HALO
         if decided <= done:
             continue
         yield start, done - start, decided - start, held
         done = decided
-        kept = max(done - _spikes.HALO - start, 0)
+        kept = max(done - spikes.HALO - start, 0)
         held, start = held[:, kept:], start + kept
 
 

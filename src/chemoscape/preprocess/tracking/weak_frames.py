@@ -16,8 +16,8 @@ from scipy import ndimage
 from scipy.linalg import solve_banded
 
 from chemoscape.blocks import for_each_band
-from chemoscape.preprocess.joint_fit import DARKEST, FIT_SIGMA, SIGNIFICANT, gram
-from chemoscape.preprocess.registration import NOISE_AREA
+from chemoscape.preprocess.tracking.joint_fit import DARKEST, FIT_SIGMA, SIGNIFICANT, gram
+from chemoscape.preprocess.tracking.registration import NOISE_AREA
 
 #: Frames that the images are made from, at most, and images at most: all memory that is needed.
 MOST_FRAMES = 24

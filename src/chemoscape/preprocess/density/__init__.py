@@ -1,0 +1,1 @@
+"""What the detector does to counts, and the pass that turns them into optical density."""

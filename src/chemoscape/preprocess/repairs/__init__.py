@@ -1,0 +1,1 @@
+"""Spikes and lines that jumped, in single frames."""

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +27,7 @@ import numba
 import numpy as np
 import xarray as xr
 from dask.base import is_dask_collection
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 log = logging.getLogger(__name__)
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -103,6 +104,14 @@ def bands(n_rows: int, rows_per_band: int) -> list[slice]:
     ]
 
 
+@lru_cache(maxsize=1)
+def _pools(n_modules: int) -> ThreadpoolController:
+    """The thread pools of BLAS and OpenMP in this process; looked for again after an import, since
+    finding them reads the process's memory map (2 ms).
+    """
+    return ThreadpoolController()
+
+
 def for_each_band(work: Callable[[slice], None], n_rows: int, *, rows_per_band: int = 4096) -> None:
     """Call ``work(band)`` for every band of rows, in threads, with BLAS held to one thread inside
     each.
@@ -113,7 +122,7 @@ def for_each_band(work: Callable[[slice], None], n_rows: int, *, rows_per_band: 
     parts = bands(n_rows, rows_per_band)
     listener = _listener.get()
     with (
-        threadpool_limits(limits=1),
+        _pools(len(sys.modules)).limit(limits=1),
         ThreadPoolExecutor(max_workers=min(n_workers(), max(len(parts), 1))) as pool,
     ):
         for done, _ in enumerate(pool.map(work, parts), start=1):

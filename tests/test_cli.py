@@ -314,7 +314,7 @@ def test_what_cannot_be_is_said_before_the_work(
     def too_late(*_args, **_options):
         raise AssertionError("the work has begun")
 
-    monkeypatch.setattr("chemoscape.stages.register", too_late)
+    monkeypatch.setattr("chemoscape.stages.find_drift", too_late)
     said = complaint(capsys, [*recipe_for(here, small_stack), "--set", *changes])
     assert words in said
     assert {path.name for path in here.iterdir()} == {"r.toml"}

@@ -404,6 +404,12 @@ def _lines(summary: Any, per_eV: float | None) -> str:
         lines.append(
             f"energy shift   {number(shift.value, '+.3f')} ± {number(shift.sd, '.3f')} eV{effect}"
         )
+    pixels = summary.pixels
+    if pixels is not None and (pixels.despiked_values or pixels.levelled_values):
+        lines.append(
+            f"repaired       {pixels.despiked_values or 0} spikes, "
+            f"{pixels.levelled_values or 0} values of lines that jumped"
+        )
     for name, route in summary.routes.items():
         lines.append(
             f"{name:<10}route  mean composition {number(route.composition, '.4f')}, residual "

@@ -28,8 +28,9 @@ from chemoscape.formats import open_stack
 from chemoscape.mechanics.fields import StressField, stress
 from chemoscape.mechanics.material import Material
 from chemoscape.preprocess.absorbance import optical_density, smooth
-from chemoscape.preprocess.alignment import align, crop_common
+from chemoscape.preprocess.alignment import align, align_density, crop_common
 from chemoscape.preprocess.artefacts import Touched, despike, level_lines
+from chemoscape.preprocess.beam.given import holds_images
 from chemoscape.preprocess.beam.incident import Levels
 from chemoscape.preprocess.damage import Damage, dose_map, radiation_damage
 from chemoscape.preprocess.drift import measure_drift
@@ -104,10 +105,8 @@ def mend(stack: xr.DataArray, recipe: Recipe) -> tuple[xr.DataArray, tuple[Touch
     return stack, tuple(touched)
 
 
-def register(
-    stack: xr.DataArray, recipe: Recipe, **otherwise: Any
-) -> tuple[Drift, xr.DataArray, bool]:
-    """Measure the drift, or read it, and align the frames when it matters."""
+def find_drift(stack: xr.DataArray, recipe: Recipe, **otherwise: Any) -> tuple[Drift, bool]:
+    """Measure the drift, or read it, and whether it matters."""
     section = recipe.drift
     if section.shifts:
         drift = Drift.load(section.shifts)
@@ -123,10 +122,25 @@ def register(
         )
     if section.edits:
         drift = drift.edited({edit.energy: edit.shift_px for edit in section.edits})
-    by_hand = section.shifts or section.edits
-    if not by_hand and drift.rms_px < section.threshold_px:
-        return drift, stack, False
-    return drift, crop_common(align(stack, drift)), True
+    by_hand = bool(section.shifts or section.edits)
+    return drift, by_hand or drift.rms_px >= section.threshold_px
+
+
+def uses_detector_images(recipe: Recipe) -> bool:
+    """Whether dark or flat images are applied: they belong to the pixels of the detector, so that
+    the optical density comes before the drift is measured and taken out.
+    """
+    i0, dark = recipe.absorbance.i0, recipe.absorbance.dark
+    return isinstance(dark, str) or (isinstance(i0, str) and i0 != "auto" and holds_images(i0))
+
+
+def take_out(
+    stack: xr.DataArray, od: xr.Dataset | None, drift: Drift
+) -> tuple[xr.DataArray, xr.Dataset | None]:
+    """Align the counts, or the optical density where there is one already, and crop."""
+    if od is not None:
+        return stack, align_density(od, drift)
+    return crop_common(align(stack, drift)), None
 
 
 def absorb(stack: xr.DataArray, recipe: Recipe) -> xr.Dataset:
@@ -182,9 +196,12 @@ def _last_visits(done: Products, recipe: Recipe) -> xr.Dataset:
     stack = read(recipe, visit="last")
     if asked_to_mend(recipe):
         stack, _ = mend(stack, recipe)
+    od = absorb(stack, recipe) if uses_detector_images(recipe) else None
     if done.drift_applied:
-        _, stack, _ = register(stack, recipe, visit="last")
-    return absorb(stack, recipe)
+        seen = stack if od is None else od["optical_density"]
+        drift, _ = find_drift(seen, recipe, visit="last")
+        stack, od = take_out(stack, od, drift)
+    return absorb(stack, recipe) if od is None else od
 
 
 def group(od: xr.Dataset, recipe: Recipe) -> tuple[xr.Dataset, xr.Dataset]:

@@ -201,11 +201,18 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
     fitted = recipe.standards.enabled and recipe.deconvolution.enabled
     with log.step("standards"):  # before the work, so that a wrong name is not found only after it
         library = stages.standards(recipe) if fitted else None
+    if stages.uses_detector_images(recipe):
+        with log.step("optical density"):
+            done.od = stages.absorb(done.stack, recipe)
     if recipe.drift.enabled and done.stack.sizes["energy"] > 1:
         with log.step("drift"):
-            done.drift, done.stack, done.drift_applied = stages.register(done.stack, recipe)
-    with log.step("optical density"):
-        done.od = stages.absorb(done.stack, recipe)
+            seen = done.stack if done.od is None else done.od["optical_density"]
+            done.drift, done.drift_applied = stages.find_drift(seen, recipe)
+            if done.drift_applied:
+                done.stack, done.od = stages.take_out(done.stack, done.od, done.drift)
+    if done.od is None:
+        with log.step("optical density"):
+            done.od = stages.absorb(done.stack, recipe)
     if recipe.clusters.enabled:
         with log.step("components and clusters"):
             done.components, done.clusters = stages.group(done.od, recipe)

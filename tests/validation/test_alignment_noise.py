@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from chemoscape.preprocess.absorbance import optical_density
-from chemoscape.preprocess.alignment import align
+from chemoscape.preprocess.alignment import align, align_density
 from chemoscape.preprocess.shifts import Drift
 from chemoscape.stack import build
 
@@ -83,6 +84,33 @@ def measured(shifts, linear):
         scene(y + centre, x + centre),
         aligned.noise_gain.values[:N],
     )
+
+
+def test_flat_images_stay_with_the_detector():
+    """A flat field that the drift does not move, taken out before the frames are aligned."""
+    y, x = np.mgrid[:SIZE, :SIZE].astype(float)
+    flat = 1 + 0.3 * np.sin(x / 2) * np.cos(y / 3)  # structure that alignment would smear
+    shifts = SHIFTS["anywhere"]
+    expected = 4000 * flat * np.exp([-scene(y + dy, x + dx) for dy, dx in shifts])
+    energy = 515.0 + 0.5 * np.arange(N)
+    repeats = []
+    for seed in range(40):
+        counts = np.random.default_rng(seed).poisson(expected)
+        stack = build(counts, energy, np.arange(SIZE), np.arange(SIZE), quantity="counts")
+        image = xr.DataArray(4000 * flat, dims=("y", "x"), coords={"y": stack.y, "x": stack.x})
+        raw = optical_density(stack, image, i0_unit="image", noise=1.0)
+        drift = Drift(shifts, energy, 0, np.ones(N), np.zeros(N, bool))
+        repeats.append(align_density(raw, drift))
+    od = repeats[0]
+    density = np.array([one["optical_density"].values for one in repeats])
+    truth = scene(*np.meshgrid(od.y, od.x, indexing="ij"))
+    assert abs((density.mean(axis=0) - truth)[INNER]).mean() < 4e-3
+    # the flat image is taken to have noise of its own, which is interpolated too; here it has none
+    of_flat = (od["noise_gain"] * od["i0_variance"] / od["i0"] ** 2).values[:, None, None]
+    own = od["variance"].values - of_flat
+    ratio = density.var(axis=0, ddof=1)[INNER].mean() / own[INNER].mean()
+    assert 0.95 < ratio < 1.05
+    assert not od["flag"].values.any()
 
 
 @pytest.fixture(scope="module", params=[*SHIFTS, TURNED])

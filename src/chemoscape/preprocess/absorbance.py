@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,7 @@ import xarray as xr
 
 from chemoscape import stack as stacks
 from chemoscape.blocks import is_lazy, map_blocks
-from chemoscape.errors import StackError
+from chemoscape.errors import ChemoscapeWarning, StackError
 from chemoscape.preprocess.beam.incident import I0, Levels, Unit, find_incident
 from chemoscape.preprocess.density import logarithm
 from chemoscape.preprocess.density.detector import (
@@ -196,6 +197,14 @@ def _incident(
     """I0 less its dark, as recorded, and the background, which may be unknown."""
     incident, background = find_incident(stack, i0, unit=unit, dark=detector.dark)
     warn_of_dark(detector, incident.values, stack)
+    if incident.flat is not None and "noise_gain" in stack.coords:
+        warnings.warn(
+            "flat images are applied to frames that were aligned: they belong to the pixels of the "
+            "detector, which the alignment moved; take the optical density first and align that "
+            "(alignment.align_density), as run does",
+            ChemoscapeWarning,
+            stacklevel=3,
+        )
     return incident, background
 
 

@@ -14,6 +14,7 @@ from chemoscape import stack as stacks
 from chemoscape.blocks import for_each_band, is_lazy, reduce_blocks
 from chemoscape.errors import ChemoscapeWarning, StackError
 from chemoscape.preprocess import resample
+from chemoscape.preprocess.density import logarithm
 from chemoscape.preprocess.shifts import SAME_ENERGY_EV, Drift
 
 
@@ -110,6 +111,51 @@ def crop_common(stack: xr.DataArray) -> xr.DataArray:
         y=stack["y"].values[top:bottom],
         x=stack["x"].values[left:right],
     )
+
+
+def align_density(od: xr.Dataset, drift: Drift) -> xr.Dataset:
+    """Move optical densities instead of counts, where dark or flat images were applied first: these
+    belong to the pixels of the detector, which drift moves under the sample.
+
+    Parameters
+    ----------
+    od : Dataset of `optical_density`
+        Of the frames as recorded.
+    drift : Drift
+        Shifts to apply.
+
+    Returns
+    -------
+    Dataset
+        As `od`, cropped to what all frames show. The variance of a pixel is that of the pixels it
+        is interpolated from, times ``noise_gain``, but for the part that I0 has in it. ``flag`` is
+        made anew; ``background`` stays where it was in the reference frame.
+
+    Raises
+    ------
+    StackError
+        As `align` and `crop_common`.
+    """
+    density = od["optical_density"]
+    moved = crop_common(align(density, drift))
+    field = {"y": moved["y"], "x": moved["x"]}
+    out = od.drop_vars(["optical_density", "variance", "flag"], errors="ignore").sel(field)
+    out["optical_density"] = moved
+    sd: Any = 0.0
+    if "variance" in od:
+        gain = moved["noise_gain"].values[:, None, None]
+        common = np.zeros_like(gain)
+        if od.attrs.get("i0_pixels", 0) > 0:
+            common = (od["i0_variance"] / od["i0"] ** 2).values[:, None, None]
+        own = stacks.like(density, (od["variance"].values - common).astype(np.float32))
+        variance = np.maximum(align(own, drift).sel(field).values * gain, 0) + common
+        out["variance"] = (stacks.DIMS, variance.astype(np.float32), {"units": "1"})
+        sd = np.sqrt(variance)
+    flag = logarithm.flag_densities(moved.values - 2 * sd, moved.values)
+    lost = np.isnan(moved.values).any(axis=0)
+    flag = (flag + logarithm.NOT_POSITIVE * lost).astype(np.uint8)
+    out["flag"] = (("y", "x"), flag, od["flag"].attrs)
+    return out
 
 
 def _require_own(stack: xr.DataArray, drift: Drift) -> None:

@@ -37,6 +37,11 @@ def opened(
     return xr.DataArray(beam, dims="energy", coords={"energy": at}), "spectrum"
 
 
+def holds_images(i0: str | Path) -> bool:
+    """Whether a file of I0 holds flat images, not a spectrum."""
+    return "y" in _read(Path(i0))[0].dims
+
+
 def _spectrum_of(given: xr.DataArray, source: str) -> xr.DataArray:
     """A spectrum in ascending order, with its ring current where it has one."""
     if given.dims != ("energy",):

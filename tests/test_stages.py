@@ -63,7 +63,7 @@ def test_flat_images_are_applied_before_the_drift_is_measured(truth, tmp_path):
 
 
 def analyse_still(truth, folder):
-    cs.save_stack(truth.stack, folder / "still.h5"
+    cs.save_stack(truth.stack, folder / "still.h5")
     recipe = {
         "input": {"path": str(folder / "still.h5")},
         "drift": {"enabled": False},

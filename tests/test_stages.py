@@ -174,6 +174,37 @@ def test_damage_between_visits(truth, tmp_path):
     assert any("radiation damage" in said for said in outcome.summary.warnings)
 
 
+def test_visits_are_compared_on_one_grid(truth, tmp_path):
+    """The frame with most contrast, the reference, is measured again, two and three pixels away."""
+    stack = truth.stack.isel(energy=slice(20, 120, 5))
+    again = np.array([4, 5, 6, 7, 8])
+    values = stack.values.copy()
+    values[10:] = np.roll(values[10:], (1, -1), (1, 2))
+    late = np.roll(stack.values[again], (2, 3), (1, 2))
+    np.save(tmp_path / "s.npy", np.random.default_rng(5).poisson(np.concatenate([values, late])))
+    energy = stack.energy.values
+    np.savetxt(tmp_path / "e.txt", np.append(energy, energy[again]))
+    recipe = make_recipe(
+        {
+            "input": {
+                "path": str(tmp_path / "s.npy"),
+                "energies": str(tmp_path / "e.txt"),
+                "pixel_um": 0.05,
+                "quantity": "counts",
+            },
+        }
+    )
+    first, last = stages.read(recipe), stages.read(recipe, visit="last")
+    known, _ = stages.find_drift(first, recipe)
+    drift, _ = stages.find_drift(last, recipe, visit="last")
+    moved = stages._on_the_grid_of(known, drift, first, last)
+    expected = known.shifts.copy()
+    expected[again] += [-2, -3]
+    assert np.abs(moved.shifts - expected).max() < 0.2
+    swapped = stages._on_the_grid_of(known, drift, first, last * 1.001)  # no frame in common
+    assert np.abs(swapped.shifts - expected).max() < 0.3
+
+
 def test_without_any_of_it_nothing_is_touched(truth, tmp_path):
     cs.save_stack(truth.stack, tmp_path / "s.h5")
     recipe = make_recipe({"input": {"path": str(tmp_path / "s.h5")}})

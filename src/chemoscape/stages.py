@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -193,15 +194,49 @@ def damaged(done: Products, recipe: Recipe) -> tuple[Damage | None, xr.DataArray
 
 def _last_visits(done: Products, recipe: Recipe) -> xr.Dataset:
     """Optical density with the last instead of the first image of repeated energies."""
-    stack = read(recipe, visit="last")
+    recorded = stack = read(recipe, visit="last")
     if asked_to_mend(recipe):
         stack, _ = mend(stack, recipe)
     od = absorb(stack, recipe) if uses_detector_images(recipe) else None
     if done.drift_applied:
+        assert done.drift is not None  # noqa: S101 - it was applied
+        measured_anew = recipe.drift.model_copy(update={"shifts": "", "edits": []})
         seen = stack if od is None else od["optical_density"]
-        drift, _ = find_drift(seen, recipe, visit="last")
+        drift, _ = find_drift(
+            seen, recipe.model_copy(update={"drift": measured_anew}), visit="last"
+        )
+        drift = _on_the_grid_of(done.drift, drift, read(recipe), recorded)
         stack, od = take_out(stack, od, drift)
     return absorb(stack, recipe) if od is None else od
+
+
+def _on_the_grid_of(known: Drift, drift: Drift, first: xr.DataArray, last: xr.DataArray) -> Drift:
+    """The drift of the last visits, from the place that the first visits were moved to.
+
+    Every drift is zero at its own reference. Frames in both stacks say how far these lie apart; if
+    all energies were measured twice, the reference frame of one is looked for in the other.
+    """
+    both = np.array(
+        [
+            np.array_equal(one, other, equal_nan=True)
+            for one, other in zip(first.values, last.values, strict=True)
+        ]
+    )
+    if both.any():
+        apart = np.median((known.shifts - drift.shifts)[both], axis=0)
+    else:
+        at = known.reference
+        energy = [first["energy"].values[at], first["energy"].values[at] + 1.0]
+        pair = stacks.build(
+            np.stack([first.values[at], last.values[at]]),
+            energy,
+            first["y"].values,
+            first["x"].values,
+            quantity=first.attrs["quantity"],
+            attrs={stacks.SAID: 1},
+        )
+        apart = known.shifts[at] + measure_drift(pair, reference=0).shifts[1] - drift.shifts[at]
+    return replace(drift, shifts=drift.shifts + apart)
 
 
 def group(od: xr.Dataset, recipe: Recipe) -> tuple[xr.Dataset, xr.Dataset]:

@@ -14,6 +14,7 @@ from scipy.optimize import minimize_scalar, nnls
 
 from chemoscape import blocks
 from chemoscape.errors import FitError
+from chemoscape.preprocess.density.shared import shared_variance
 from chemoscape.standards.library import Library
 from chemoscape.standards.mixing import amounts, mean_composition
 
@@ -59,9 +60,7 @@ class MeanSpectrum:
         total = _sum_over(density, sample)
         variance = np.full(density.sizes["energy"], np.nan)
         if "variance" in od:
-            common = np.zeros(variance.size)
-            if "i0_variance" in od and "i0" in od:
-                common = od["i0_variance"].values / od["i0"].values ** 2
+            common = shared_variance(od)
             gain = od["noise_gain"].values if "noise_gain" in od.coords else 1.0
             own = _sum_over(od["variance"], sample) / n - common
             # counting only: an aligned pixel has less noise than its share of a mean

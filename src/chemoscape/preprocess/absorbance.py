@@ -172,7 +172,8 @@ def optical_density(
     od = _dataset(stack, density, flag)
     od["variance"] = (stacks.DIMS, variance, {"units": "1"})
     true = {"units": "counts", "long_name": "incident beam"}
-    od["i0"] = ("energy", counted_while_idle(incident.values, busy), true)
+    open_beam = counted_while_idle(incident.values, busy) / (1 + detector.stray_light)
+    od["i0"] = ("energy", open_beam, true)
     od["i0_variance"] = ("energy", recording.beam_relative_variance * od["i0"].values ** 2)
     if background is not None:
         od["background"] = (("y", "x"), background.values)
@@ -230,6 +231,10 @@ def _with_variance(
     incident: I0, background: xr.DataArray | None, g: float, detector: Detector
 ) -> I0:
     """The beam with the variance of its mean over the background, as if there were no dead time."""
+    if incident.flat_net is not None:  # one pixel of a flat image, counted and read out likewise
+        busy = detector.busy(incident.values, g)
+        read_out = detector.dark_variance * (incident.values / incident.flat_net / (1 - busy)) ** 2
+        return replace(incident, variance=incident.variance / g + read_out)
     if background is None or not incident.n_pixels:
         return incident
     dark = detector.dark_under(background)

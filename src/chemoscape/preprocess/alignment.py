@@ -15,6 +15,8 @@ from chemoscape.blocks import for_each_band, is_lazy, reduce_blocks
 from chemoscape.errors import ChemoscapeWarning, StackError
 from chemoscape.preprocess import resample
 from chemoscape.preprocess.density import logarithm
+from chemoscape.preprocess.density.masks import thick_pixels
+from chemoscape.preprocess.density.shared import shared_variance
 from chemoscape.preprocess.shifts import SAME_ENERGY_EV, Drift
 
 
@@ -127,9 +129,9 @@ def align_density(od: xr.Dataset, drift: Drift) -> xr.Dataset:
     Returns
     -------
     Dataset
-        As `od`, cropped to what all frames show. The variance of a pixel is that of the pixels it
-        is interpolated from, times ``noise_gain``, but for the part that I0 has in it. ``flag`` is
-        made anew; ``background`` stays where it was in the reference frame.
+        In memory. As `od`, cropped to what all frames show. The variance of a pixel is that of the
+        pixels it is interpolated from, times ``noise_gain``, but for the part that I0 has in it.
+        ``flag`` is made anew; ``background`` stays where it was in the reference frame.
 
     Raises
     ------
@@ -139,23 +141,27 @@ def align_density(od: xr.Dataset, drift: Drift) -> xr.Dataset:
     density = od["optical_density"]
     moved = crop_common(align(density, drift))
     field = {"y": moved["y"], "x": moved["x"]}
-    out = od.drop_vars(["optical_density", "variance", "flag"], errors="ignore").sel(field)
+    replaced = ["optical_density", "variance", "flag", "noise_gain"]
+    out = od.drop_vars(replaced, errors="ignore").sel(field)
     out["optical_density"] = moved
     sd: Any = 0.0
     if "variance" in od:
-        gain = moved["noise_gain"].values[:, None, None]
-        common = np.zeros_like(gain)
-        if od.attrs.get("i0_pixels", 0) > 0:
-            common = (od["i0_variance"] / od["i0"] ** 2).values[:, None, None]
-        own = stacks.like(density, (od["variance"].values - common).astype(np.float32))
+        per_energy = stacks.along_energy(density)
+        before = per_energy.pop("noise_gain", np.ones(len(moved)))  # in the variance already
+        gain = (moved["noise_gain"].values / before)[:, None, None]
+        common = shared_variance(od)[:, None, None]
+        own = stacks.like(
+            density, (od["variance"].values - common).astype(np.float32), per_energy=per_energy
+        )
         variance = np.maximum(align(own, drift).sel(field).values * gain, 0) + common
         out["variance"] = (stacks.DIMS, variance.astype(np.float32), {"units": "1"})
         sd = np.sqrt(variance)
     flag = logarithm.flag_densities(moved.values - 2 * sd, moved.values)
-    lost = np.isnan(moved.values).any(axis=0)
-    flag = (flag + logarithm.NOT_POSITIVE * lost).astype(np.uint8)
+    if od.attrs.get("n_not_positive", 0):
+        lost = np.isnan(moved.values).any(axis=0)
+        flag = (flag + logarithm.NOT_POSITIVE * lost).astype(np.uint8)
     out["flag"] = (("y", "x"), flag, od["flag"].attrs)
-    return out
+    return out.assign_attrs(n_pixels=flag.size, **thick_pixels(flag))
 
 
 def _require_own(stack: xr.DataArray, drift: Drift) -> None:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from chemoscape.preprocess.density.shared import shared_variance
 from chemoscape.report.panels import (
     CATEGORIES,
     DOUBLE,
@@ -187,9 +188,7 @@ def _mean_and_variance(od: xr.Dataset, inside: np.ndarray) -> tuple[np.ndarray, 
     n = od.sizes["energy"]
     level, variance = np.full(n, np.nan), np.full(n, np.nan)
     gain = od["noise_gain"].values if "noise_gain" in od.coords else np.ones(n)
-    common = np.zeros(n)
-    if "i0_variance" in od:
-        common = od["i0_variance"].values / od["i0"].values ** 2
+    common = shared_variance(od)
     for i, frame in enumerate(od["optical_density"].values):
         pixels = frame[inside]
         seen = np.isfinite(pixels)

@@ -99,7 +99,8 @@ class I0:
     `n_pixels` is the number of pixels averaged, 0 for what comes from elsewhere. The variance is 0
     where it is not known: of pixels until the noise is measured, and of spectra. `flat` is the
     shape of the beam across the image, (1 or n_energy, y, x), with a mean of 1 over its finite
-    pixels; None is 1 everywhere. With flat images the variance is that of one of their pixels.
+    pixels; None is 1 everywhere. With flat images the variance is that of one of their pixels if
+    g were 1, and `flat_net` their mean as recorded, less the dark.
     """
 
     values: np.ndarray
@@ -108,6 +109,7 @@ class I0:
     units_correction: str = ""
     n_pixels: int = 0
     flat: np.ndarray | None = None
+    flat_net: np.ndarray | None = None
 
 
 def find_incident(
@@ -155,8 +157,9 @@ def find_incident(
 
     Notes
     -----
-    The noise of a flat image is that of its counts: of a pixel with the mean value F,
-    :math:`\mathrm{var}(I_0)/I_0^2 = 1/(g F)`, with g that of the stack. Interpolation between
+    The noise of a flat image is that of its counts: of a pixel that recorded F, d of it dark,
+    :math:`\mathrm{var}(I_0)/I_0^2 = F/(g (F - d)^2)`, with g that of the stack (1 in what is
+    returned here). Interpolation between
     energies would lower it, by at most half, and is not counted.
     """
     dark = _three_dimensional(dark)
@@ -265,12 +268,14 @@ def _from_flat(
             warnings.simplefilter("ignore", RuntimeWarning)  # no flat there: NaN
             seen = seen / np.nanmean(flat[:, empty.values], axis=1, dtype=np.float64)
     factor, said = in_unit_of(stack, Beam(values, source, ring, dwell), unit, seen)
-    values, g = values * factor, _gain(stack, empty)
+    values, g = values * factor, _gain(stack, empty)  # g: of the check alone
     if empty is not None and seen is not None:
         variance = 1 / (g * np.maximum(seen, 1e-9) * int(empty.values.sum()))
         with np.errstate(invalid="ignore", divide="ignore"):
             check_shape(stack["energy"].values, np.log(values / seen), variance, None)
-    return I0(values, values**2 / (g * recorded), source, said, flat=flat)
+    net = np.broadcast_to(means, (n,))
+    variance = values**2 * recorded / net**2
+    return I0(values, variance, source, said, flat=flat, flat_net=net)
 
 
 def _gain(stack: xr.DataArray, background: xr.DataArray | None) -> float:

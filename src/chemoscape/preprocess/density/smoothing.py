@@ -10,6 +10,7 @@ from scipy.ndimage import correlate1d, gaussian_filter1d
 
 from chemoscape.blocks import for_each_band, is_lazy
 from chemoscape.errors import StackError
+from chemoscape.preprocess.density.shared import shared_variance
 
 
 def smooth(od: xr.Dataset, sigma_px: float) -> xr.Dataset:
@@ -17,7 +18,8 @@ def smooth(od: xr.Dataset, sigma_px: float) -> xr.Dataset:
 
     ``G(x, y) = exp(-(x² + y²)/2σ²) / 2πσ²``; pixels without data, and those beyond the image, take
     no part. Of independent pixels the variance becomes ``Σ G² var / (Σ G)²``; those of an aligned
-    frame share noise, and count with the variance that they had before (``noise_gain``).
+    frame share noise, and count with the variance that they had before (``noise_gain``). What I0
+    adds to the variance is common to all pixels and stays as it is.
 
     Parameters
     ----------
@@ -50,7 +52,8 @@ def smooth(od: xr.Dataset, sigma_px: float) -> xr.Dataset:
     out = od.copy()
     out["optical_density"] = density.copy(data=_density(density.data, weights))
     if "variance" in od:
-        smoothed = _variance(density.data, od["variance"].data, gain, weights)
+        common = shared_variance(od)
+        smoothed = _variance(density.data, od["variance"].data, gain, common, weights)
         out["variance"] = od["variance"].copy(data=smoothed)
     return out
 
@@ -80,19 +83,24 @@ def _density(density: Any, weights: np.ndarray) -> Any:
     return out
 
 
-def _variance(density: Any, variance: Any, gain: np.ndarray, weights: np.ndarray) -> Any:
+def _variance(
+    density: Any, variance: Any, gain: np.ndarray, common: np.ndarray, weights: np.ndarray
+) -> Any:
     """Variance of filtered frames (n_energy, y, x)."""
     if is_lazy(density):
         reach = len(weights) // 2
-        return _overlapping(_variance, reach, density, variance, gain=gain, weights=weights)
+        options = {"gain": gain, "common": common, "weights": weights}
+        return _overlapping(_variance, reach, density, variance, **options)
     out = np.empty_like(variance)
 
     def work(band: slice) -> None:
         for i in range(band.start, band.stop):
             known = np.isfinite(density[i])
-            own = np.where(known, variance[i], np.float32(0)) / np.float32(gain[i])
+            own = np.where(known, variance[i] - np.float32(common[i]), np.float32(0))
+            own /= np.float32(gain[i])
             with np.errstate(invalid="ignore", divide="ignore"):
                 out[i] = _filtered(own, weights**2) / _share(known, weights) ** 2
+            out[i] += np.float32(common[i])
 
     for_each_band(work, len(density), rows_per_band=1)
     return out

@@ -34,10 +34,12 @@ def small_stack(tmp_path_factory):
 
 
 def complaint(capsys, arguments, status=2):
-    """Run a command that must fail; return its one sentence."""
+    """Run a command that must fail; return its one sentence, which comes after any warnings."""
     assert main([str(a) for a in arguments]) == status
     said = capsys.readouterr().err.strip()
     assert "Traceback" not in said
+    *warned, said = said.splitlines()
+    assert all(line.startswith("warning: ") for line in warned)
     assert said.startswith("chemoscape: ")
     return said
 

@@ -8,7 +8,7 @@ import pytest
 import chemoscape as cs
 from chemoscape import stack as stacks
 from chemoscape import stages
-from chemoscape.errors import ChemoscapeWarning
+from chemoscape.errors import ChemoscapeWarning, FitError, RecipeError
 from chemoscape.recipe import make_recipe
 from chemoscape.workflow import analyse
 
@@ -213,3 +213,55 @@ def test_without_any_of_it_nothing_is_touched(truth, tmp_path):
     with pytest.warns(ChemoscapeWarning):  # a simulation has no noise
         od = stages.absorb(stages.read(recipe), recipe)
     assert "background" in od
+
+
+@pytest.mark.parametrize(
+    ("drift", "word"),
+    [
+        ({"edits": [{"energy": 510.0, "shift_px": [1, 1]}] * 2}, "twice"),
+        ({"edits": [{"energy": 510.0, "shift_px": [1000, 1]}]}, "out of the field"),
+        ({"shifts": "a.aln", "motion": "rigid"}, "motion says how to measure"),
+        ({"enabled": False, "shifts": "a.aln"}, "off but has shifts"),
+    ],
+)
+def test_contradictions_about_drift_are_refused(truth, tmp_path, drift, word):
+    cs.save_stack(truth.stack, tmp_path / "s.h5")
+    with pytest.raises(RecipeError, match=word):
+        analyse({"input": {"path": str(tmp_path / "s.h5")}, "drift": drift})
+
+
+def test_an_aborted_second_pass_does_not_stop_the_run(truth, tmp_path):
+    """The scan was repeated, and stopped after a third."""
+    n = truth.stack.sizes["energy"]
+    random = np.random.default_rng(6)
+    cube = random.poisson(np.concatenate([truth.stack.values] * 2)).astype(np.float32)
+    cube[n + 50 :] = np.nan
+    np.save(tmp_path / "s.npy", cube)
+    np.savetxt(tmp_path / "e.txt", np.tile(truth.stack.energy.values, 2))
+    recipe = {
+        "input": {
+            "path": str(tmp_path / "s.npy"),
+            "energies": str(tmp_path / "e.txt"),
+            "pixel_um": 0.05,
+            "quantity": "counts",
+        },
+        "clusters": {"enabled": False},
+        "report": {"enabled": False},
+    }
+    for visit in ("first", "last"):
+        recipe["input"]["visit"] = visit
+        damage = analyse(recipe).summary.damage
+        assert damage.how == "repeated energies"
+        assert not damage.significant
+
+
+def test_what_was_warned_of_is_said_when_a_run_fails(truth, tmp_path):
+    cs.save_stack(counted(truth.stack, truth.stack.values), tmp_path / "s.h5")
+    recipe = {
+        "input": {"path": str(tmp_path / "s.h5")},
+        "drift": {"motion": "similarity"},
+        "composition": {"min_thickness": 1e9},
+    }
+    with pytest.raises(FitError) as error:
+        analyse(recipe)
+    assert any("shrink and grow" in note for note in error.value.__notes__)

@@ -60,6 +60,8 @@ def _complain(error: Exception) -> int:
         print(f"chemoscape: {_one_line(error)} Try: chemoscape --help", file=sys.stderr)
         return 2
     if isinstance(error, ChemoscapeError):
+        for note in getattr(error, "__notes__", ()):
+            print(f"warning: {note}", file=sys.stderr)
         print(f"chemoscape: {_one_line(error)}", file=sys.stderr)
         return 2
     print(f"chemoscape: a defect of the program ({error!r}); {_log(error)}", file=sys.stderr)

@@ -122,8 +122,21 @@ def find_drift(stack: xr.DataArray, recipe: Recipe, **otherwise: Any) -> tuple[D
             motion=section.motion,
         )
     if section.edits:
+        named = [edit.energy for edit in section.edits]
+        if len(set(named)) < len(named):
+            twice = next(energy for energy in named if named.count(energy) > 1)
+            raise RecipeError(
+                f"[drift] edits names {twice:g} eV twice", remedy="keep one shift for each energy"
+            )
         drift = drift.edited({edit.energy: edit.shift_px for edit in section.edits})
     by_hand = bool(section.shifts or section.edits)
+    gone = (np.abs(drift.shifts) >= stack.shape[1:]).any(axis=1)
+    if by_hand and gone.any():
+        raise RecipeError(
+            f"[drift] moves the frame at {stack.energy.values[gone][0]:.2f} eV out of the field of "
+            f"{stack.shape[1]} × {stack.shape[2]} pixels",
+            remedy="correct the shifts or edits",
+        )
     return drift, by_hand or drift.rms_px >= section.threshold_px
 
 
@@ -176,13 +189,19 @@ def damaged(done: Products, recipe: Recipe) -> tuple[Damage | None, xr.DataArray
     assert done.od is not None and done.library is not None  # noqa: S101, PT018 - fitted before
     od, later = done.od, None
     if done.stack.attrs.get("n_repeated"):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ChemoscapeWarning)  # said of the first visits already
-            later = _last_visits(done, recipe)
-        od, later = xr.align(od, later, join="inner", exclude=["energy"])
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ChemoscapeWarning)  # said of these visits already
+                other = _other_visits(done, recipe)
+        except ChemoscapeError as error:
+            text = f"repeated energies were not compared: {error}"
+            warnings.warn(text, ChemoscapeWarning, stacklevel=2)
+        else:  # an aborted second pass holds fewer energies
+            visits = (od, other) if recipe.input.visit == "first" else (other, od)
+            od, later = xr.align(*visits, join="inner")
     try:
         damage = radiation_damage(od, done.library, later=later)
-    except FitError as error:
+    except ChemoscapeError as error:
         warnings.warn(f"radiation damage was not looked for: {error}", ChemoscapeWarning, 2)
         damage = None
     try:
@@ -192,9 +211,12 @@ def damaged(done: Products, recipe: Recipe) -> tuple[Damage | None, xr.DataArray
     return damage, dose
 
 
-def _last_visits(done: Products, recipe: Recipe) -> xr.Dataset:
-    """Optical density with the last instead of the first image of repeated energies."""
-    recorded = stack = read(recipe, visit="last")
+def _other_visits(done: Products, recipe: Recipe) -> xr.Dataset:
+    """Optical density with the last instead of the first image of repeated energies, or the first
+    where the recipe takes the last.
+    """
+    visit = "last" if recipe.input.visit == "first" else "first"
+    recorded = stack = read(recipe, visit=visit)
     if asked_to_mend(recipe):
         stack, _ = mend(stack, recipe)
     od = absorb(stack, recipe) if uses_detector_images(recipe) else None
@@ -202,40 +224,43 @@ def _last_visits(done: Products, recipe: Recipe) -> xr.Dataset:
         assert done.drift is not None  # noqa: S101 - it was applied
         measured_anew = recipe.drift.model_copy(update={"shifts": "", "edits": []})
         seen = stack if od is None else od["optical_density"]
-        drift, _ = find_drift(
-            seen, recipe.model_copy(update={"drift": measured_anew}), visit="last"
-        )
+        drift, _ = find_drift(seen, recipe.model_copy(update={"drift": measured_anew}), visit=visit)
         drift = _on_the_grid_of(done.drift, drift, read(recipe), recorded)
         stack, od = take_out(stack, od, drift)
     return absorb(stack, recipe) if od is None else od
 
 
 def _on_the_grid_of(known: Drift, drift: Drift, first: xr.DataArray, last: xr.DataArray) -> Drift:
-    """The drift of the last visits, from the place that the first visits were moved to.
+    """The drift of the other visits, from the place that those known were moved to.
 
     Every drift is zero at its own reference. Frames in both stacks say how far these lie apart; if
     all energies were measured twice, the reference frame of one is looked for in the other.
     """
+    _, here, there = np.intersect1d(
+        first["energy"].values, last["energy"].values, return_indices=True
+    )
     both = np.array(
         [
-            np.array_equal(one, other, equal_nan=True)
-            for one, other in zip(first.values, last.values, strict=True)
+            np.array_equal(first.values[i], last.values[j], equal_nan=True)
+            for i, j in zip(here, there, strict=True)
         ]
     )
     if both.any():
-        apart = np.median((known.shifts - drift.shifts)[both], axis=0)
+        apart = np.median((known.shifts[here] - drift.shifts[there])[both], axis=0)
     else:
-        at = known.reference
+        contrast = known.quality[here] if np.isfinite(known.quality[here]).all() else here
+        best = int(np.argmax(contrast))  # the reference itself where both have it
+        at, its = here[best], there[best]
         energy = [first["energy"].values[at], first["energy"].values[at] + 1.0]
         pair = stacks.build(
-            np.stack([first.values[at], last.values[at]]),
+            np.stack([first.values[at], last.values[its]]),
             energy,
             first["y"].values,
             first["x"].values,
             quantity=first.attrs["quantity"],
             attrs={stacks.SAID: 1},
         )
-        apart = known.shifts[at] + measure_drift(pair, reference=0).shifts[1] - drift.shifts[at]
+        apart = known.shifts[at] + measure_drift(pair, reference=0).shifts[1] - drift.shifts[its]
     return replace(drift, shifts=drift.shifts + apart)
 
 

@@ -18,6 +18,7 @@ import xarray as xr
 
 from chemoscape import blocks, results, stages
 from chemoscape.errors import (
+    ChemoscapeError,
     ChemoscapeWarning,
     RecipeError,
 )
@@ -100,7 +101,12 @@ def analyse(
     refuse_contradictions(recipe)
     log = _Log(progress)
     with log.listening(), blocks.workers(recipe.compute.threads):
-        done = _carry_out(recipe, log)
+        try:
+            done = _carry_out(recipe, log)
+        except ChemoscapeError as error:
+            for warning in log.warnings:  # they may say why
+                error.add_note(warning)
+            raise
         summary = summarise(recipe, done, warnings=log.warnings, seconds=log.seconds)
         if truth is not None:
             log.say("comparison with the truth")

@@ -103,7 +103,16 @@ def deconvolve(
     cube, spread = density.values[chosen], variance[chosen]
     sample = sample_mask(od) if mask is None else stacks.as_mask(mask, density)
 
-    fitted = _fitted_shift(cube, spread, weighted, sample, energy, library, baseline, nonnegative)
+    try:
+        fitted = _fitted_shift(
+            cube, spread, weighted, sample, energy, library, baseline, nonnegative
+        )
+    except FitError as error:
+        if energy_shift == "fit":
+            raise
+        fitted = None
+        text = f"the energy shift held could not be checked: {str(error).split(';')[0]}"
+        warnings.warn(text, ChemoscapeWarning, stacklevel=2)
     shift, shift_sd = _shift_in_use(energy_shift, fitted)
 
     usable = library.covers(energy, shift)

@@ -85,8 +85,11 @@ def look(path: str | Path, *, library: str | Path | Library | None = None, **rea
         later = None
         # frames that wander between the visits would look like damage: then halves must do
         if standards is not None and stack.attrs.get("n_repeated") and seen is part:
-            later = notes.attempt("damage", _last_visits, path, reading)
-        notes.attempt("damage", sample.damage, od, where, standards, later)
+            later = notes.attempt("damage", _other_visits, path, reading)
+        visits = (od, later)
+        if later is not None:
+            visits = xr.align(*(visits if reading.get("visit") != "last" else visits[::-1]))
+        notes.attempt("damage", sample.damage, *visits, where, standards)
     notes.facts["seconds"] = round(time.perf_counter() - start, 2)
     return notes.looked()
 
@@ -109,9 +112,10 @@ def _part(stack: xr.DataArray) -> tuple[xr.DataArray, str]:
     return stacks.check(part), cut
 
 
-def _last_visits(notes: Notes, path: str | Path, reading: dict[str, Any]) -> xr.Dataset:
-    """Optical density of the same field with the last images of repeated energies."""
-    again, _ = _part(open_stack(path, **{**reading, "visit": "last"}))
+def _other_visits(notes: Notes, path: str | Path, reading: dict[str, Any]) -> xr.Dataset:
+    """Optical density of the same field with the other images of repeated energies."""
+    other = "first" if reading.get("visit") == "last" else "last"
+    again, _ = _part(open_stack(path, **{**reading, "visit": other}))
     return optical_density(again)
 
 

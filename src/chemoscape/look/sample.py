@@ -138,6 +138,8 @@ def thickness(
         jump, peak = float(np.nanmean(mean[edge.behind])) - before, float(np.nanmax(mean)) - before
         text += f", edge jump {jump:.3g}, peak {peak:.3g}"
         notes.facts.update(edge_jump_od=jump, peak_od=peak)
+        if jump <= 0:
+            notes.care("the absorption does not rise across the edge: look at I0 and the energies")
         if peak < FAINT_OD:
             notes.care("the edge hardly shows: is this the right element, and enough of it?")
     if nm is not None and np.isfinite(nm):
@@ -149,9 +151,9 @@ def thickness(
 def damage(
     notes: Notes,
     od: xr.Dataset,
+    later: xr.Dataset | None,
     where: xr.DataArray,
     library: Library | None,
-    later: xr.Dataset | None = None,
 ) -> None:
     """Whether the spectrum changed during the scan, or until `later`, and the dose."""
     if library is None:

@@ -34,6 +34,10 @@ FRAMES_LOOKED_AT = 5
 CELL = 32
 
 
+#: Scaling that moves the edge of the image by more (pixels) is warned of.
+LARGEST_GROWTH_PX = 0.5
+
+
 def measure_drift(
     stack: xr.DataArray,
     *,
@@ -203,6 +207,16 @@ def _with_turns(
     corner = [np.searchsorted(stack[name].values, window[name].values[0]) for name in ("y", "x")]
     apart = (np.array(shape) - 1) / 2 - (np.array(corner) + (np.array(window.shape[1:]) - 1) / 2)
     shifts = shifts + (linear - np.eye(2)) @ apart
+    grown = np.sqrt(np.abs(np.linalg.det(linear)))
+    if (np.abs(grown - 1) * min(shape) / 2 > LARGEST_GROWTH_PX).any():
+        warnings.warn(
+            f"the frames seem to shrink and grow, by {100 * (grown.min() - 1):+.1f} to "
+            f"{100 * (grown.max() - 1):+.1f} %: contrast that changes with energy looks like that "
+            'and spoils compositions; unless the optics do it, use motion = "translation" or '
+            '"rigid"',
+            ChemoscapeWarning,
+            stacklevel=3,
+        )
     energy = stack["energy"].values.copy()
     return Drift(shifts, energy, reference, quality, lost, linear, shape)
 

@@ -88,6 +88,17 @@ def refuse_contradictions(recipe: Recipe) -> None:
     """Refuse, before any work, a recipe whose sections ask for what others leave out."""
     if not recipe.input.path:
         raise RecipeError("[input] path is missing", remedy="name the stack's file there")
+    drift = recipe.drift
+    if drift.shifts and (drift.motion != "translation" or drift.channel != ""):
+        other = "motion" if drift.motion != "translation" else "channel"
+        raise RecipeError(
+            f"[drift] shifts are read from a file, and {other} says how to measure them",
+            remedy="keep one of the two",
+        )
+    if not drift.enabled and (drift.shifts or drift.edits):
+        raise RecipeError(
+            "[drift] is off but has shifts or edits", remedy="turn it on, or take them away"
+        )
     route, source = recipe.deconvolution.route, recipe.composition.source
     fitted = recipe.standards.enabled and recipe.deconvolution.enabled
     if recipe.stress.enabled and not (fitted and recipe.composition.enabled):

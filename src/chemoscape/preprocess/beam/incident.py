@@ -185,6 +185,13 @@ def _three_dimensional(dark: float | np.ndarray) -> np.ndarray:
     return values if values.ndim == 3 else values.reshape(-1, 1, 1)
 
 
+def _remedy_of(dark: np.ndarray) -> str:
+    """What to do where no beam is left."""
+    if dark.any():
+        return "give a dark of the same dwell and gain, it is as large as the beam"
+    return "drop these energies"
+
+
 def _dark_in(dark: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Mean dark value (1 or n_energy,) over the pixels of a mask."""
     if dark.shape[1:] == (1, 1):
@@ -198,7 +205,7 @@ def _from_plateau(stack: xr.DataArray, dark: np.ndarray) -> tuple[I0, xr.DataArr
     field = empty_field(stack)
     energy = stack["energy"].values
     values = field.counted.mean - _dark_in(dark, field.mask)
-    spectrum.refuse_dark(values, energy, "the background", "drop these energies")
+    spectrum.refuse_dark(values, energy, "the background", _remedy_of(dark))
     if field.unevenness > UNEVEN:
         units.warn(
             f"the empty part of the image is uneven: from its dark to its bright side the beam "
@@ -214,7 +221,7 @@ def _from_plateau(stack: xr.DataArray, dark: np.ndarray) -> tuple[I0, xr.DataArr
 def _of_pixels(stack: xr.DataArray, background: xr.DataArray, dark: np.ndarray, source: str) -> I0:
     """Mean over the pixels of `background` (y, x), frame by frame, less the dark value."""
     values = sums_over(stack, background.values).mean - _dark_in(dark, background.values)
-    spectrum.refuse_dark(values, stack["energy"].values, "the background", "drop these energies")
+    spectrum.refuse_dark(values, stack["energy"].values, "the background", _remedy_of(dark))
     return I0(values, np.zeros_like(values), source, n_pixels=int(background.values.sum()))
 
 

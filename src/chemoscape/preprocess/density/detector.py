@@ -250,12 +250,20 @@ def _dark_of_file(stack: xr.DataArray, path: str | Path) -> tuple[np.ndarray, fl
     known, found = find_format(path)
     source = known.open(found, Wanted(None, None, None, None, None))
     n = source.shape[0]
-    frames = open_stack(  # the energies of dark images mean nothing, and may all be the same
-        path,
-        quantity="counts",
-        energy=1000.0 + np.arange(n),
-        pixel_um=None if source.y is not None and source.x is not None else 1.0,
-    )
+    if source.quantity not in (None, "counts"):
+        raise StackError(
+            f"a dark image holds counts, this file {str(source.quantity).replace('_', ' ')}",
+            where=str(path),
+            remedy="give images taken without beam",
+        )
+    with warnings.catch_warnings():  # their energies mean nothing, and may all be the same
+        warnings.simplefilter("ignore", ChemoscapeWarning)
+        frames = open_stack(
+            path,
+            quantity="counts",
+            energy=1000.0 + np.arange(n),
+            pixel_um=None if source.y is not None and source.x is not None else 1.0,
+        )
     if frames.shape[1:] != stack.shape[1:]:
         raise StackError(
             f"the dark images have {frames.shape[1]} × {frames.shape[2]} pixels, the stack "
@@ -265,7 +273,11 @@ def _dark_of_file(stack: xr.DataArray, path: str | Path) -> tuple[np.ndarray, fl
         )
     moments = blocks.map_blocks(_mean_and_variance, frames.data, leading=(2,), dtype=np.float64)
     mean, variance = np.asarray(moments)
-    return mean[None], float(np.nanmean(variance)) if n > 1 else 0.0
+    if not np.isfinite(mean).any() or np.nanmean(mean) < 0:
+        what = "are negative" if np.isfinite(mean).any() else "hold no value"
+        raise StackError(f"the dark images {what}", where=str(path), remedy="look at the file")
+    known = np.isfinite(variance)
+    return mean[None], float(variance[known].mean()) if known.any() else 0.0
 
 
 def _mean_and_variance(frames: np.ndarray) -> np.ndarray:

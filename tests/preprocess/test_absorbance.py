@@ -364,6 +364,7 @@ def test_flags_of_stacks_without_counts(lazy):
         np.testing.assert_allclose(result.optical_density.values[0, 0], density[0, 0], atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:flat or dark images have no value in 3 pixels")
 def test_a_beam_that_is_not_the_same_everywhere(monkeypatch):
     """A relative flat image multiplies I0; where it has no beam nothing is known."""
     flat = np.linspace(0.8, 1.2, 40)[None, None, :] * np.ones((1, 20, 1))

@@ -90,7 +90,8 @@ def test_missing_pixels_of_a_dark_are_missing_and_counted():
     pattern = np.full((N_Y, N_X), 30.0)
     pattern[3, 30] = np.nan
     stack = recorded(beam_and_sample(0.5) + 30.0)
-    od = optical_density(stack, EMPTY, noise=1.0, dark=xr.DataArray(pattern, dims=("y", "x")))
+    with pytest.warns(ChemoscapeWarning, match="no value in 1 pixels"):
+        od = optical_density(stack, EMPTY, noise=1.0, dark=xr.DataArray(pattern, dims=("y", "x")))
     assert np.isnan(od.optical_density.values[:, 3, 30]).all()
     assert od.attrs["n_not_positive"] == 3
     assert np.flatnonzero(od.flag.values).tolist() == [3 * N_X + 30]

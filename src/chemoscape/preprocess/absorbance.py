@@ -198,6 +198,17 @@ def _incident(
     """I0 less its dark, as recorded, and the background, which may be unknown."""
     incident, background = find_incident(stack, i0, unit=unit, dark=detector.dark)
     warn_of_dark(detector, incident.values, stack)
+    blind = np.zeros(stack.shape[1:], dtype=bool)
+    if incident.flat is not None:
+        blind |= ~(incident.flat > 0).all(axis=0)
+    if detector.has_dark_image:
+        blind |= np.isnan(detector.dark).any(axis=0)
+    if blind.any():
+        warnings.warn(
+            f"flat or dark images have no value in {int(blind.sum())} pixels, which are left out",
+            ChemoscapeWarning,
+            stacklevel=3,
+        )
     if incident.flat is not None and "noise_gain" in stack.coords:
         warnings.warn(
             "flat images are applied to frames that were aligned: they belong to the pixels of the "

@@ -239,7 +239,8 @@ def _with_absolute_paths(recipe: Recipe, folder: Path) -> Recipe:
     files = {
         key: absolute(value)
         for key in ("i0", "dark")
-        if isinstance(value := getattr(recipe.absorbance, key), str) and value != "auto"
+        if isinstance(value := getattr(recipe.absorbance, key), str)
+        and (key, value) != ("i0", "auto")
     }
     if files:
         updates["absorbance"] = recipe.absorbance.model_copy(update=files)

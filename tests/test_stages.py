@@ -126,6 +126,16 @@ def test_drift_measured_on_another_channel(truth, tmp_path):
     assert errors(found, shifts).max() < 0.2
 
 
+def test_an_i0_for_optical_densities_is_said_to_have_no_use(truth):
+    od = stacks.build(
+        truth.optical_density.values,
+        *(truth.stack[name].values for name in stacks.DIMS),
+        quantity="optical_density",
+    )
+    with pytest.warns(ChemoscapeWarning, match="has no use"):
+        cs.optical_density(od, cs.Region(x=(0, 1), y=(0, 1)))
+
+
 def test_shifts_set_by_hand(truth, tmp_path):
     cs.save_stack(truth.stack, tmp_path / "s.h5")
     energy = float(truth.stack.energy[30])

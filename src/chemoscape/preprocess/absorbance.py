@@ -149,6 +149,13 @@ def optical_density(
     stacks.check(stack, lazy=True)
     detector = detector_of(stack, dark, dark_sd, dead_time_us, stray_light)
     if stack.attrs["quantity"] != "counts":
+        if not (isinstance(i0, str) and i0 == "auto" and noise == "auto"):
+            warnings.warn(
+                f"the stack holds {stack.attrs['quantity'].replace('_', ' ')}: I0 was applied "
+                "before, and the one given here, or the noise, has no use",
+                ChemoscapeWarning,
+                stacklevel=2,
+            )
         return _without_counts(stack, detector)
 
     incident, background = _incident(stack, i0, i0_unit, detector)

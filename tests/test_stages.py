@@ -9,6 +9,7 @@ import chemoscape as cs
 from chemoscape import stack as stacks
 from chemoscape import stages
 from chemoscape.errors import ChemoscapeWarning, FitError, RecipeError
+from chemoscape.preprocess.visits import on_one_grid
 from chemoscape.recipe import make_recipe
 from chemoscape.workflow import analyse
 
@@ -207,11 +208,11 @@ def test_visits_are_compared_on_one_grid(truth, tmp_path):
     first, last = stages.read(recipe), stages.read(recipe, visit="last")
     known, _ = stages.find_drift(first, recipe)
     drift, _ = stages.find_drift(last, recipe, visit="last")
-    moved = stages._on_the_grid_of(known, drift, first, last)
+    moved = on_one_grid(known, drift, first, last)
     expected = known.shifts.copy()
     expected[again] += [-2, -3]
     assert np.abs(moved.shifts - expected).max() < 0.2
-    swapped = stages._on_the_grid_of(known, drift, first, last * 1.001)  # no frame in common
+    swapped = on_one_grid(known, drift, first, last * 1.001)  # no frame in common
     assert np.abs(swapped.shifts - expected).max() < 0.3
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +35,7 @@ from chemoscape.preprocess.beam.incident import Levels
 from chemoscape.preprocess.damage import Damage, dose_map, radiation_damage
 from chemoscape.preprocess.drift import measure_drift
 from chemoscape.preprocess.shifts import Drift
+from chemoscape.preprocess.visits import on_one_grid
 from chemoscape.products import Products
 from chemoscape.recipe import (
     OpenBeam,
@@ -225,43 +225,9 @@ def _other_visits(done: Products, recipe: Recipe) -> xr.Dataset:
         measured_anew = recipe.drift.model_copy(update={"shifts": "", "edits": []})
         seen = stack if od is None else od["optical_density"]
         drift, _ = find_drift(seen, recipe.model_copy(update={"drift": measured_anew}), visit=visit)
-        drift = _on_the_grid_of(done.drift, drift, read(recipe), recorded)
+        drift = on_one_grid(done.drift, drift, read(recipe), recorded)
         stack, od = take_out(stack, od, drift)
     return absorb(stack, recipe) if od is None else od
-
-
-def _on_the_grid_of(known: Drift, drift: Drift, first: xr.DataArray, last: xr.DataArray) -> Drift:
-    """The drift of the other visits, from the place that those known were moved to.
-
-    Every drift is zero at its own reference. Frames in both stacks say how far these lie apart; if
-    all energies were measured twice, the reference frame of one is looked for in the other.
-    """
-    _, here, there = np.intersect1d(
-        first["energy"].values, last["energy"].values, return_indices=True
-    )
-    both = np.array(
-        [
-            np.array_equal(first.values[i], last.values[j], equal_nan=True)
-            for i, j in zip(here, there, strict=True)
-        ]
-    )
-    if both.any():
-        apart = np.median((known.shifts[here] - drift.shifts[there])[both], axis=0)
-    else:
-        contrast = known.quality[here] if np.isfinite(known.quality[here]).all() else here
-        best = int(np.argmax(contrast))  # the reference itself where both have it
-        at, its = here[best], there[best]
-        energy = [first["energy"].values[at], first["energy"].values[at] + 1.0]
-        pair = stacks.build(
-            np.stack([first.values[at], last.values[its]]),
-            energy,
-            first["y"].values,
-            first["x"].values,
-            quantity=first.attrs["quantity"],
-            attrs={stacks.SAID: 1},
-        )
-        apart = known.shifts[at] + measure_drift(pair, reference=0).shifts[1] - drift.shifts[its]
-    return replace(drift, shifts=drift.shifts + apart)
 
 
 def group(od: xr.Dataset, recipe: Recipe) -> tuple[xr.Dataset, xr.Dataset]:

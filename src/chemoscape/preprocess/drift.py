@@ -32,8 +32,6 @@ UNCERTAIN_PX, LEAST_SHARE = 0.2, 0.2
 #: Frames that a window of a large stack is chosen by, and the side of the cells it is made of.
 FRAMES_LOOKED_AT = 5
 CELL = 32
-
-
 #: Scaling that moves the edge of the image by more (pixels) is warned of.
 LARGEST_GROWTH_PX = 0.5
 
@@ -86,8 +84,8 @@ def measure_drift(
     Warns
     -----
     ChemoscapeWarning
-        No frame shows any contrast (the shifts are then zero), shifts were replaced, or other
-        shifts would match as well (gratings).
+        No frame shows any contrast (the shifts are then zero), shifts were replaced, other shifts
+        would match as well (gratings), or frames seem to grow, as changing contrast does.
     """
     stacks.check(stack, lazy=True)
     energy = stack["energy"].values

@@ -203,7 +203,8 @@ def key_numbers(summary: RunSummary) -> list[Row]:
         remark = f"from: {summary.noise.source}"
         rows.append(("Counts per recorded unit", number(summary.noise.g, ".3g"), remark))
     if summary.units is not None:
-        rows.append(("Incident beam I0", "from", summary.units.i0_source))
+        where, _, remark = summary.units.i0_source.partition(", ")
+        rows.append(("Incident beam I0", where, remark))
         if summary.units.correction:
             rows.append(("Units of I0 and images", "corrected", summary.units.correction))
     if summary.pixels is not None:

@@ -115,6 +115,7 @@ ROOMS = [
     "workflow",
     "look",
     "demo",
+    "console",
     "cli",
 ]
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,7 +17,14 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from chemoscape import __version__
-from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, RecipeError
+from chemoscape.console import (
+    answer,
+    log_defect,
+    progress_bar,
+    run_in_lines,
+    warnings_in_a_line,
+)
+from chemoscape.errors import ChemoscapeError, RecipeError
 
 app = App(
     name="chemoscape",
@@ -64,7 +70,7 @@ def _complain(error: Exception) -> int:
             print(f"warning: {note}", file=sys.stderr)
         print(f"chemoscape: {_one_line(error)}", file=sys.stderr)
         return 2
-    print(f"chemoscape: a defect of the program ({error!r}); {_log(error)}", file=sys.stderr)
+    print(f"chemoscape: a defect of the program ({error!r}); {log_defect(error)}", file=sys.stderr)
     return 1
 
 
@@ -98,9 +104,9 @@ def demo(
     """
     from chemoscape.demo import run_demo, table
 
-    with _progress("demo") as progress:
+    with progress_bar("demo") as progress:
         summary = run_demo(output, overwrite=overwrite, progress=progress)
-    _answer(summary, table(summary), json)
+    answer(summary, table(summary), json)
     print(f"written to {output}: open {output / 'miscalibrated' / 'report.html'}", file=sys.stderr)
     return 0
 
@@ -157,13 +163,13 @@ def inspect(
     """
     from chemoscape import formats
 
-    with _warnings_in_a_line():
+    with warnings_in_a_line():
         if watch:
             for stack in formats.watch(path, **how.options()):
                 seen = int(stack.notnull().any(("y", "x")).sum())
                 print(f"{seen} of {stack.sizes['energy']} images", file=sys.stderr, flush=True)
         facts = formats.describe(path, **how.options())
-        _answer(facts, formats.described(facts), json)
+        answer(facts, formats.described(facts), json)
     return 0
 
 
@@ -191,10 +197,10 @@ def look(
     """
     from chemoscape.look import look as look_at
 
-    with _progress(stack.name) as progress:
+    with progress_bar(stack.name) as progress:
         progress("looking")
         seen = look_at(stack, library=library, **how.options())
-    _answer(seen.facts, str(seen), json)
+    answer(seen.facts, str(seen), json)
     return 0 if seen.go else 2
 
 
@@ -222,7 +228,7 @@ def convert(
     """
     from chemoscape.formats.conversion import convert as convert_file
 
-    with _warnings_in_a_line(), _progress(source.name) as progress:
+    with warnings_in_a_line(), progress_bar(source.name) as progress:
         said = convert_file(source, target, overwrite=overwrite, progress=progress, **how.options())
     print(said, file=sys.stderr)
     return 0
@@ -257,7 +263,7 @@ def init(
     target = output or Path(f"{stack.resolve().stem}.toml")
     if target.suffix.lower() != ".toml":  # a slip must not replace a measurement
         raise RecipeError("a recipe's name ends in .toml", str(target), "give --output such a name")
-    with _warnings_in_a_line():
+    with warnings_in_a_line():
         options = how.options()
         text = starting_recipe(open_stack(stack, **options), stack, target, options)
     write_text(target, text, overwrite=overwrite)
@@ -305,7 +311,7 @@ def run(
         if input:
             changes["input.path"] = str(input[0].absolute())
         summary, text = _run_one(recipe, changes, folder, overwrite)
-        _answer(summary, text, json)
+        answer(summary, text, json)
         return 0
     folders = _folder_of_each(input, folder)
     failures = []
@@ -321,7 +327,7 @@ def run(
         if not json:
             print(text)
     if json:
-        _answer(summaries, "", json)
+        answer(summaries, "", json)
     if failures:
         print(f"chemoscape: {len(failures)} of {len(input)} stacks failed.", file=sys.stderr)
     return min(failures, default=0)
@@ -382,7 +388,7 @@ def _run_one(
     from chemoscape.results import summary_of
 
     read = read_recipe(recipe, changes)
-    with _progress(Path(read.input.path).name or recipe.name) as progress:
+    with progress_bar(Path(read.input.path).name or recipe.name) as progress:
         tree = workflow.run(read, output=folder, overwrite=overwrite, progress=progress)
     summary = summary_of(tree)
     per_eV = tree["composition"].attrs["mean_per_eV"] if "composition" in tree.children else None
@@ -390,121 +396,7 @@ def _run_one(
         print(f"warning: {warning}", file=sys.stderr)
     page = f": open {folder / 'report.html'}" if read.report.enabled else ""
     print(f"written to {folder}{page}", file=sys.stderr)
-    return summary.model_dump(mode="json"), _lines(summary, per_eV)
-
-
-def _lines(summary: Any, per_eV: float | None) -> str:
-    """The run in a few lines."""
-
-    def number(value: float | None, form: str) -> str:
-        return "-" if value is None else format(value, form)
-
-    lines = []
-    if summary.energy_shift_eV is not None:
-        shift = summary.energy_shift_eV
-        effect = "" if per_eV is None else f"; 0.1 eV more moves the mean by {per_eV / 10:+.3f}"
-        lines.append(
-            f"energy shift   {number(shift.value, '+.3f')} ± {number(shift.sd, '.3f')} eV{effect}"
-        )
-    pixels = summary.pixels
-    if pixels is not None and (pixels.despiked_values or pixels.levelled_values):
-        lines.append(
-            f"repaired       {pixels.despiked_values or 0} spikes, "
-            f"{pixels.levelled_values or 0} values of lines that jumped"
-        )
-    for name, route in summary.routes.items():
-        lines.append(
-            f"{name:<10}route  mean composition {number(route.composition, '.4f')}, residual "
-            f"{number(route.residual_rms, '.4f')}, reduced chi2 {number(route.reduced_chi2, '.2f')}"
-        )
-    comp = summary.composition
-    if comp is not None:
-        lines.append(
-            f"composition    {comp.variable}: {number(comp.mean_pixel, '.4f')} ± "
-            f"{number(comp.sd, '.4f')} per pixel, {number(comp.mean_mass_weighted, '.4f')} "
-            "per mass, 5 to 95 %: "
-            f"{number(comp.p05, '.3f')} to {number(comp.p95, '.3f')}"
-        )
-    for name, one in summary.stress.items():
-        lines.append(
-            f"stress {name:<8}von Mises {number(one.von_mises_p99_MPa, '.1f')} MPa (99th "
-            f"percentile), mean {number(one.von_mises_mean_MPa, '.1f')} MPa, "
-            f"reference {one.reference:g}"
-        )
-    lines.append(f"time           {sum(summary.seconds.values()):.1f} s")
-    return "\n".join(lines)
-
-
-def _answer(data: Any, text: str, as_json: bool) -> None:
-    """Print the answer for a person or for a machine."""
-    if as_json:
-        from json import dumps
-
-        from chemoscape.results import none_if_not_finite
-
-        text = dumps(
-            none_if_not_finite(data), indent=2, ensure_ascii=False, allow_nan=False, default=str
-        )
-    print(text)
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[Callable[[str], None]]:
-    """A line on stderr that says which step is at work, how far it is, and for how long."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    from chemoscape import blocks
-
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        TimeElapsedColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task(title, total=None)
-        with blocks.reporting(lambda done, of: bar.update(task, completed=done, total=of)):
-            yield lambda step: bar.update(
-                task, description=f"{title}: {step}", total=None, completed=0
-            )
-
-
-@contextmanager
-def _warnings_in_a_line() -> Iterator[None]:
-    """Show our warnings as messages, not as lines of source code."""
-    import warnings
-
-    shown = warnings.showwarning
-
-    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-        if issubclass(category, ChemoscapeWarning):
-            print(f"warning: {message}", file=sys.stderr)
-        else:
-            shown(message, category, *where, **more)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", ChemoscapeWarning)
-        warnings.showwarning = show
-        yield
-
-
-def _log(error: Exception) -> str:
-    """Write the traceback of a defect to a file and say where."""
-    import tempfile
-    import traceback
-
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", prefix="chemoscape-", suffix=".log", delete=False, encoding="utf-8"
-        ) as file:
-            file.writelines(traceback.format_exception(error))
-    except OSError:
-        return "".join(traceback.format_exception(error))
-    return f"please report it with the file {file.name}."
+    return summary.model_dump(mode="json"), run_in_lines(summary, per_eV)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,127 @@
+"""How the command line speaks: answers on stdout, progress and warnings on stderr, defects in a log.
+
+Imports of substance happen inside the functions, so that asking for help costs nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from chemoscape.errors import ChemoscapeWarning
+
+
+def run_in_lines(summary: Any, per_eV: float | None) -> str:
+    """The run in a few lines."""
+
+    def number(value: float | None, form: str) -> str:
+        return "-" if value is None else format(value, form)
+
+    lines = []
+    if summary.energy_shift_eV is not None:
+        shift = summary.energy_shift_eV
+        effect = "" if per_eV is None else f"; 0.1 eV more moves the mean by {per_eV / 10:+.3f}"
+        lines.append(
+            f"energy shift   {number(shift.value, '+.3f')} ± {number(shift.sd, '.3f')} eV{effect}"
+        )
+    pixels = summary.pixels
+    if pixels is not None and (pixels.despiked_values or pixels.levelled_values):
+        lines.append(
+            f"repaired       {pixels.despiked_values or 0} spikes, "
+            f"{pixels.levelled_values or 0} values of lines that jumped"
+        )
+    for name, route in summary.routes.items():
+        lines.append(
+            f"{name:<10}route  mean composition {number(route.composition, '.4f')}, residual "
+            f"{number(route.residual_rms, '.4f')}, reduced chi2 {number(route.reduced_chi2, '.2f')}"
+        )
+    comp = summary.composition
+    if comp is not None:
+        lines.append(
+            f"composition    {comp.variable}: {number(comp.mean_pixel, '.4f')} ± "
+            f"{number(comp.sd, '.4f')} per pixel, {number(comp.mean_mass_weighted, '.4f')} "
+            "per mass, 5 to 95 %: "
+            f"{number(comp.p05, '.3f')} to {number(comp.p95, '.3f')}"
+        )
+    for name, one in summary.stress.items():
+        lines.append(
+            f"stress {name:<8}von Mises {number(one.von_mises_p99_MPa, '.1f')} MPa (99th "
+            f"percentile), mean {number(one.von_mises_mean_MPa, '.1f')} MPa, "
+            f"reference {one.reference:g}"
+        )
+    lines.append(f"time           {sum(summary.seconds.values()):.1f} s")
+    return "\n".join(lines)
+
+
+def answer(data: Any, text: str, as_json: bool) -> None:
+    """Print the answer for a person or for a machine."""
+    if as_json:
+        from json import dumps
+
+        from chemoscape.results import none_if_not_finite
+
+        text = dumps(
+            none_if_not_finite(data), indent=2, ensure_ascii=False, allow_nan=False, default=str
+        )
+    print(text)
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[str], None]]:
+    """A line on stderr that says which step is at work, how far it is, and for how long."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from chemoscape import blocks
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TimeElapsedColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task(title, total=None)
+        with blocks.reporting(lambda done, of: bar.update(task, completed=done, total=of)):
+            yield lambda step: bar.update(
+                task, description=f"{title}: {step}", total=None, completed=0
+            )
+
+
+@contextmanager
+def warnings_in_a_line() -> Iterator[None]:
+    """Show our warnings as messages, not as lines of source code."""
+    import warnings
+
+    shown = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, ChemoscapeWarning):
+            print(f"warning: {message}", file=sys.stderr)
+        else:
+            shown(message, category, *where, **more)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ChemoscapeWarning)
+        warnings.showwarning = show
+        yield
+
+
+def log_defect(error: Exception) -> str:
+    """Write the traceback of a defect to a file and say where."""
+    import tempfile
+    import traceback
+
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="chemoscape-", suffix=".log", delete=False, encoding="utf-8"
+        ) as file:
+            file.writelines(traceback.format_exception(error))
+    except OSError:
+        return "".join(traceback.format_exception(error))
+    return f"please report it with the file {file.name}."

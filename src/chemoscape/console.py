@@ -1,4 +1,4 @@
-"""How the command line speaks: answers on stdout, progress and warnings on stderr, defects in a log.
+"""How the command line speaks: answers on stdout, progress and warnings on stderr, defects logged.
 
 Imports of substance happen inside the functions, so that asking for help costs nothing.
 """

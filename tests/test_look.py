@@ -341,15 +341,24 @@ def test_of_a_large_stack_a_strip_is_seen(saved, monkeypatch, lazy):
 
 
 def test_a_step_that_fails_is_one_line(saved, monkeypatch):
-    def defect(*_, **__):
-        raise RuntimeError("out of luck")
+    def refuse(*_, **__):
+        raise StackError("out of luck")
 
-    monkeypatch.setattr(instrument, "measure_drift", defect)
+    monkeypatch.setattr(instrument, "measure_drift", refuse)
     seen = look(saved(make()))
     assert "out of luck" in line(seen, "drift")
     assert seen.go
     assert "the drift could not be judged" in seen.lines[-1]
     assert seen.facts["best_standards"] == "epsilon-Li0.45V2O5"
+
+
+def test_a_defect_of_the_program_is_no_go_with_care(saved, monkeypatch):
+    def defect(*_, **__):
+        raise RuntimeError("oops")
+
+    monkeypatch.setattr(instrument, "measure_drift", defect)
+    with pytest.raises(RuntimeError, match="oops"):
+        look(saved(make()))
 
 
 def test_what_cannot_be_opened_raises(tmp_path, saved):

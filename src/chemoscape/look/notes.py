@@ -92,14 +92,14 @@ class Notes:
     def attempt(
         self, label: str, step: Callable[..., Result], *given: Any, **more: Any
     ) -> Result | None:
-        """What ``step(notes, …)`` returns; None when it fails, which is said in its line."""
+        """What ``step(notes, …)`` returns; None when the stack does not allow it, which is said in
+        its line. A defect of the program is raised: it must not end in a go.
+        """
         try:
             with self.listening():
                 return step(self, *given, **more)
         except ChemoscapeError as error:
             self.tell(label, f"not judged: {error}")
-        except Exception as error:  # noqa: BLE001 - the other nine lines are worth having
-            self.tell(label, f"not judged, by a defect of the program ({error!r})")
         self.care(f"the {label} could not be judged")
         return None
 

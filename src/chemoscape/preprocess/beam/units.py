@@ -22,6 +22,8 @@ NEGLIGIBLE_OD = 0.05
 #: Offsets are the same, over energy or as a factor of the header, when they differ by less than
 #: this.
 SAME_OD = 0.02
+#: Dwells and ring currents that differ by less are the same.
+SAME_RATIO = 1e-5
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ def in_unit_of(
     """
     if unit not in ("auto", "image", "per_ms"):
         raise StackError(f"{unit!r} is no unit of I0", remedy='use "auto", "image" or "per_ms"')
-    dwell, ones = dwell_ms(stack), np.ones(len(beam.values))
+    n = len(beam.values)
+    dwell, ones = dwell_ms(stack), np.ones(n)
     if unit == "per_ms":
         if dwell is None:
             raise StackError(
@@ -89,8 +92,8 @@ def in_unit_of(
             )
         factor, said = dwell, "I0 multiplied by the dwell, as it is per millisecond"
     else:
-        factor, said = _dwell_ratio(beam, dwell)
-    ratio, ring_said = _ring_ratio(beam, ring_current(stack))
+        factor, said = _ratio(dwell, beam.dwell, "dwells", n)
+    ratio, ring_said = _ratio(ring_current(stack), beam.ring_current, "ring currents", n)
     if empty is None:
         if unit == "auto":
             warn(
@@ -151,25 +154,18 @@ def _per_frame(stack: xr.DataArray, coordinate: str, attribute: str) -> np.ndarr
     return np.full(stack.sizes["energy"], single) if np.isfinite(single) and single > 0 else None
 
 
-def _dwell_ratio(beam: Beam, dwell: np.ndarray | None) -> tuple[np.ndarray, str]:
-    ones = np.ones(len(beam.values))
-    if beam.dwell is None or dwell is None:
-        return ones, ""
-    ratio = dwell / beam.dwell
-    if np.allclose(ratio, 1, rtol=1e-6):
-        return ones, ""
-    return ratio, f"I0 scaled by the ratio of the dwells, {_range(ratio)}"
-
-
-def _ring_ratio(beam: Beam, ring: np.ndarray | None) -> tuple[np.ndarray, str]:
-    """Beam is proportional to the current: the images' over that of I0."""
-    ones = np.ones(len(beam.values))
-    if beam.ring_current is None or ring is None:
-        return ones, ""
-    ratio = ring / beam.ring_current
-    if np.allclose(ratio, 1, rtol=1e-4):
-        return ones, ""
-    return ratio, f"I0 scaled by the ratio of the ring currents, {_range(ratio)}"
+def _ratio(
+    of_images: np.ndarray | None, of_beam: np.ndarray | None, name: str, n: int
+) -> tuple[np.ndarray, str]:
+    """What I0 is multiplied by, the images' dwell or ring current over its own, and a sentence
+    where that changes it: the beam is proportional to both.
+    """
+    if of_images is None or of_beam is None:
+        return np.ones(n), ""
+    ratio = of_images / of_beam
+    if np.allclose(ratio, 1, rtol=SAME_RATIO):
+        return np.ones(n), ""
+    return ratio, f"I0 scaled by the ratio of the {name}, {_range(ratio)}"
 
 
 def _range(ratio: np.ndarray) -> str:

@@ -32,6 +32,7 @@ SIGNATURES = {
     "linear_combination_fit": ["spectrum", "library"],
     "composition": ["maps", "library"],
     "stress": ["comp", "material", "boundary"],
+    "segment": ["image", "method"],
     "run": ["recipe"],
     "open_results": ["path"],
     "Material": ["young_GPa", "poisson", "eigenstrain", "reference", "source", "status"],
@@ -107,6 +108,7 @@ ROOMS = [
     "decompose",
     "chemistry",
     "mechanics",
+    "particles",
     "simulate",
     "recipe",
     "products",
@@ -116,6 +118,7 @@ ROOMS = [
     "look",
     "demo",
     "console",
+    "cli_particles",
     "cli",
 ]
 

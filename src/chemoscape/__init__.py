@@ -36,6 +36,7 @@ _PUBLIC = {
     "Material": "chemoscape.mechanics.material",
     "Springs": "chemoscape.mechanics.elasticity",
     "stress": "chemoscape.mechanics.fields",
+    "segment": "chemoscape.particles.segmentation",
     "simulate": "chemoscape.simulate",
     "run": "chemoscape.workflow",
     "open_results": "chemoscape.results",

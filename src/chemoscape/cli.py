@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from chemoscape import __version__
+from chemoscape.cli_particles import particles_app
 from chemoscape.console import (
     answer,
     log_defect,
@@ -37,6 +38,7 @@ app = App(
 )
 standards_app = App(name="standards", help="Look at libraries of standard spectra.")
 app.command(standards_app)
+app.command(particles_app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

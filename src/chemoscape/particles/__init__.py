@@ -1,0 +1,1 @@
+"""Particles of a map: synthetic ensembles with known truth, finding, measuring, comparing."""

@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 JOBS   ?= auto
 MINUTES ?= 5
+# what a checkout installs; add train for the tests that need torch
+EXTRAS  ?= dev,docs,segment
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types docs check fuzz bench bench-peers format lock \
@@ -53,19 +55,19 @@ format: $(VENV)/.dev  ## put the code into shape
 
 lock:  ## renew constraints.txt from the newest releases
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet '.[dev,docs]'
-	.venv-lock/bin/python -m pip freeze --exclude chemoscape > constraints.txt
+	.venv-lock/bin/python -m pip install --quiet '.[dev,docs,segment,train]'
+	.venv-lock/bin/python -m pip freeze --exclude chemoscape | sed 's/+[a-z0-9]*$$//' > constraints.txt
 	rm -rf .venv-lock
 
 test-lowest:  ## tests with the oldest releases that pyproject.toml admits
 	rm -rf .venv-lowest && $(PYTHON) -m venv .venv-lowest
 	$(PYTHON) benchmarks/lowest.py > .venv-lowest/lowest.txt
-	.venv-lowest/bin/python -m pip install --quiet -c .venv-lowest/lowest.txt -e '.[dev]'
+	.venv-lowest/bin/python -m pip install --quiet -c .venv-lowest/lowest.txt -e '.[dev,segment]'
 	.venv-lowest/bin/python -m pytest -n $(JOBS) --dist loadgroup
 
 test-latest:  ## tests with the newest releases
 	rm -rf .venv-latest && $(PYTHON) -m venv .venv-latest
-	.venv-latest/bin/python -m pip install --quiet -e '.[dev]'
+	.venv-latest/bin/python -m pip install --quiet -e '.[dev,segment]'
 	.venv-latest/bin/python -m pytest -n $(JOBS) --dist loadgroup
 
 clean:  ## remove what can be made again
@@ -84,5 +86,5 @@ $(VENV)/.run: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	@echo "setting up $(VENV) for development (about a minute, once)"
-	$(PIP) -c constraints.txt -e '.[dev,docs]'
+	$(PIP) -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $(VENV)/.run $@

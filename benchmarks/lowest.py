@@ -7,6 +7,6 @@ import tomllib
 from pathlib import Path
 
 project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
-for requirement in project["dependencies"]:
+for requirement in [*project["dependencies"], *project["optional-dependencies"]["segment"]]:
     name, bound = re.match(r"([\w.-]+)(?:\[[^\]]*\])?>=([\w.]+)", requirement).groups()
     print(f"{name}=={bound}")

@@ -45,7 +45,7 @@ def complaint(capsys, arguments, status=2):
 
 
 def test_help_of_every_command(capsys):
-    for command in ("demo", "inspect", "init", "run", "standards"):
+    for command in ("demo", "inspect", "init", "run", "standards", "particles"):
         assert main([command, "--help"]) == 0
         assert "Usage" in capsys.readouterr().out
 

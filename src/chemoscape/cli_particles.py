@@ -172,7 +172,13 @@ def train(
     from chemoscape.particles.maskrcnn.training import Plan
     from chemoscape.particles.maskrcnn.training import train as learn
 
-    plan = Plan(images=images, batch=batch, seed=seed)
+    plan = Plan(
+        images=images,
+        batch=batch,
+        seed=seed,
+        validate_every=max(batch, images // 20),
+        n_validation=max(batch, min(512, images // 40)),
+    )
 
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)

@@ -33,6 +33,7 @@ SIGNATURES = {
     "composition": ["maps", "library"],
     "stress": ["comp", "material", "boundary"],
     "segment": ["image", "method"],
+    "ensemble_statistics": ["table"],
     "run": ["recipe"],
     "open_results": ["path"],
     "Material": ["young_GPa", "poisson", "eigenstrain", "reference", "source", "status"],
@@ -62,6 +63,7 @@ SUMMARY_KEYS = {
     "phases": None,
     "damage": {"dx", "sd", "how", "significant", "dose_MGy"},
     "stress": {"free", "fixed"},
+    "particles": None,
     "warnings": None,
     "seconds": None,
 }

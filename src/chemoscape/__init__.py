@@ -37,6 +37,7 @@ _PUBLIC = {
     "Springs": "chemoscape.mechanics.elasticity",
     "stress": "chemoscape.mechanics.fields",
     "segment": "chemoscape.particles.segmentation",
+    "ensemble_statistics": "chemoscape.particles.statistics",
     "simulate": "chemoscape.simulate",
     "run": "chemoscape.workflow",
     "open_results": "chemoscape.results",

@@ -14,6 +14,7 @@ from chemoscape import results
 from chemoscape.decompose.lcf import linear_combination_fit
 from chemoscape.formats import checksum
 from chemoscape.mechanics.fields import StressField
+from chemoscape.particles.findings import EnsembleStatistics
 from chemoscape.preprocess.absorbance import sample_mask
 from chemoscape.preprocess.artefacts import Touched
 from chemoscape.preprocess.damage import Damage
@@ -42,6 +43,15 @@ class Products:
     dose: xr.DataArray | None = None
     compositions: dict[str, xr.Dataset] = field(default_factory=dict)
     fields: list[StressField] = field(default_factory=list)
+    particles: xr.Dataset | None = None
+    ensemble: EnsembleStatistics | None = None
+
+
+def chosen_maps(done: Products, recipe: Recipe) -> xr.Dataset:
+    """The weights of the route that the recipe names for the composition."""
+    maps = done.direct if recipe.composition.source == "direct" else done.clustered
+    assert maps is not None  # noqa: S101 - the recipe has checked that the route is computed
+    return maps
 
 
 def chosen_composition(done: Products, recipe: Recipe) -> xr.Dataset:
@@ -115,6 +125,7 @@ def summarise(
             one.boundary: results.StressSummary(**one.von_mises_summary(), reference=one.reference)
             for one in done.fields
         },
+        particles=_particles_summary(done),
         warnings=tuple(warnings),
         seconds=dict(seconds),
     )
@@ -146,6 +157,20 @@ def _damage_summary(done: Products) -> results.DamageSummary | None:
         how=None if done.damage is None else done.damage.how,
         significant=None if done.damage is None else done.damage.significant,
         dose_MGy=float(np.nanmedian(inside)) if known else None,
+    )
+
+
+def _particles_summary(done: Products) -> results.ParticlesSummary | None:
+    table = done.particles
+    if table is None:
+        return None
+    inside = table["area_raw"].values[~table["border"].values]
+    return results.ParticlesSummary(
+        n=table.sizes["particle"],
+        n_border=int(table["border"].sum()),
+        method=table.attrs["method"],
+        median_area_um2=float(np.median(inside)) if len(inside) else None,
+        statistics=None if done.ensemble is None else done.ensemble.to_dict(),
     )
 
 
@@ -185,9 +210,7 @@ def _phases(recipe: Recipe, done: Products) -> dict[str, results.PhaseSummary]:
     """Share of each standard in the sample's mass, and of the pixels in which it prevails."""
     if not done.compositions:
         return {}
-    comp = chosen_composition(done, recipe)
-    maps = done.direct if recipe.composition.source == "direct" else done.clustered
-    assert maps is not None  # noqa: S101 - it made the composition
+    comp, maps = chosen_composition(done, recipe), chosen_maps(done, recipe)
     step = comp.attrs["refine"]
     inside = comp["mask"].values[::step, ::step]
     weights = np.nan_to_num(maps["weight"].values[:, inside])
@@ -219,6 +242,8 @@ def nodes_of(recipe: Recipe, done: Products) -> dict[str, xr.Dataset]:
         nodes["/composition"] = chosen_composition(done, recipe)
     if recipe.report.keep_optical_density:
         nodes["/optical_density"] = done.od
+    if done.particles is not None:
+        nodes["/particles"] = done.particles
     for one in done.fields:
         nodes[f"/stress/{one.boundary}"] = one.dataset
         nodes[f"/stress/{one.boundary}/grid"] = one.to_grid(like=chosen_composition(done, recipe))

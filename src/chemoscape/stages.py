@@ -27,6 +27,11 @@ from chemoscape.errors import (
 from chemoscape.formats import open_stack
 from chemoscape.mechanics.fields import StressField, stress
 from chemoscape.mechanics.material import Material
+from chemoscape.particles.findings import EnsembleStatistics
+from chemoscape.particles.phases import with_composition
+from chemoscape.particles.segmentation import segment
+from chemoscape.particles.sources import named_map
+from chemoscape.particles.statistics import LEAST, ensemble_statistics
 from chemoscape.preprocess.absorbance import optical_density, smooth
 from chemoscape.preprocess.alignment import align, align_density, crop_common
 from chemoscape.preprocess.artefacts import Touched, despike, level_lines
@@ -36,7 +41,7 @@ from chemoscape.preprocess.damage import Damage, dose_map, radiation_damage
 from chemoscape.preprocess.drift import measure_drift
 from chemoscape.preprocess.shifts import Drift
 from chemoscape.preprocess.visits import on_one_grid
-from chemoscape.products import Products
+from chemoscape.products import Products, chosen_composition, chosen_maps
 from chemoscape.recipe import (
     OpenBeam,
     Recipe,
@@ -365,6 +370,34 @@ def stresses(comp: xr.Dataset, recipe: Recipe) -> list[StressField]:
         order=section.order,
         plane=section.plane,
     )
+
+
+def find_particles(done: Products, recipe: Recipe) -> tuple[xr.Dataset, EnsembleStatistics | None]:
+    """Particles of the map, their compositions, and what size has to do with it."""
+    section, maps = recipe.particles, chosen_maps(done, recipe)
+    table = segment(
+        named_map(maps["weight"], section.map, "[particles] map"),
+        section.method,
+        fwhm_um=section.fwhm_um,
+        threshold=section.threshold,
+        exclude=[one.region() for one in section.exclude],
+    )
+    if not table.sizes["particle"]:
+        warnings.warn(
+            f"no particle was found in the map of {section.map}: look at its figure, or lower "
+            "[particles] threshold",
+            ChemoscapeWarning,
+            stacklevel=2,
+        )
+        return table, None
+    table = with_composition(table, chosen_composition(done, recipe), maps["weight"])
+    if table.sizes["particle"] < LEAST:
+        return table, None
+    try:
+        return table, ensemble_statistics(table, seed=recipe.seed)
+    except (FitError, StackError) as error:
+        warnings.warn(f"no statistics of the particles: {error}", ChemoscapeWarning, stacklevel=2)
+        return table, None
 
 
 def _baseline(recipe: Recipe) -> Any:

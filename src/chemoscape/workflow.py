@@ -22,6 +22,7 @@ from chemoscape.errors import (
     ChemoscapeWarning,
     RecipeError,
 )
+from chemoscape.particles.table import csv_text
 from chemoscape.products import Products, chosen_composition, nodes_of, summarise
 from chemoscape.recipe import (
     Recipe,
@@ -134,7 +135,7 @@ def write(
     if recipe.report.enabled:
         if progress is not None:
             progress("report")
-        drawn = run_figures(outcome.tree, od=done.od, truth=truth)
+        drawn = run_figures(outcome.tree, od=done.od, truth=truth, ensemble=done.ensemble)
         pictures = {name: figure_png(figure) for name, figure in drawn.items()}
         page = report_html(
             recipe.report.title or Path(recipe.input.path).name,
@@ -156,6 +157,7 @@ def write(
         report_html=page,
         figures=pictures,
         meshes={f"stress-{one.boundary}": one for one in done.fields},
+        tables={} if done.particles is None else {"particles": csv_text(done.particles)},
     )
 
 
@@ -250,6 +252,9 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
     if recipe.stress.enabled:
         with log.step("stress"):
             done.fields = stages.stresses(chosen_composition(done, recipe), recipe)
+    if recipe.particles.enabled:
+        with log.step("particles"):
+            done.particles, done.ensemble = stages.find_particles(done, recipe)
     return done
 
 

@@ -1,7 +1,7 @@
 """Methods of finding particles, compared on images that none of them has seen.
 
-Images come from `chemoscape.particles.generator`, each from a seed of its own. Seeds from
-`FIRST_SEED` up are kept for evaluation; training draws below it.
+Images come from `chemoscape.particles.generator`, each from a seed of its own, `FIRST_SEED` and up.
+Training draws from pairs of a seed below that and a number.
 """
 
 from __future__ import annotations

@@ -101,14 +101,30 @@ def _of_results(file: Path, name: str) -> xr.DataArray:
         raise ResultsError(
             "no map of weights is here", str(file), "run a recipe whose deconvolution is enabled"
         )
-    weight = tree.children[route].to_dataset(inherit=False)["weight"]
+    return named_map(tree.children[route].to_dataset(inherit=False)["weight"], name, str(file))
+
+
+def named_map(weight: xr.DataArray, name: str, where: str) -> xr.DataArray:
+    """The weight of a standard, or the sum of all.
+
+    Parameters
+    ----------
+    weight : DataArray (standard, y, x)
+    name : str
+        A standard, or "thickness".
+    where : str
+        For the error: where the name was given.
+
+    Raises
+    ------
+    ResultsError
+        There is no such standard.
+    """
     names = [str(one) for one in weight["standard"].values]
     if name == THICKNESS:
-        found = weight.sum("standard", skipna=False)
-    elif name in names:
-        found = weight.sel(standard=name, drop=True)
-    else:
+        return weight.sum("standard", skipna=False).rename(name)
+    if name not in names:
         raise ResultsError(
-            f"no map is called {name!r}", str(file), f"give one of {', '.join([THICKNESS, *names])}"
+            f"no map is called {name!r}", where, f"give one of {', '.join([THICKNESS, *names])}"
         )
-    return found.rename(name)
+    return weight.sel(standard=name, drop=True).rename(name)

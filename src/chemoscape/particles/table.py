@@ -171,22 +171,13 @@ def take(table: xr.Dataset, index: Sequence[int] | np.ndarray) -> xr.Dataset:
     return table.isel(particle=np.asarray(chosen, int), pixel=where)
 
 
-def write_csv(table: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Write one row per particle, with units in the header, whole or not at all.
+def csv_text(table: xr.Dataset) -> str:
+    """One row per particle, with units in the header; masks are left out.
 
     Parameters
     ----------
     table : Dataset
-        As `particle_table` returns it; everything along ``particle`` is written, masks are not.
-    path : path
-        The file.
-    overwrite : bool
-        Whether to replace a file that is there.
-
-    Raises
-    ------
-    ResultsError
-        The file exists and is not to be replaced, or cannot be written.
+        As `particle_table` returns it; everything along ``particle`` is told.
     """
     along = {str(name): one for name, one in table.variables.items() if one.dims == ("particle",)}
     text = io.StringIO()
@@ -197,7 +188,18 @@ def write_csv(table: xr.Dataset, path: str | os.PathLike[str], *, overwrite: boo
     )
     for number, row in enumerate(zip(*(one.values for one in along.values()), strict=True)):
         writer.writerow([number, *map(_cell, row)])
-    write_text(path, text.getvalue(), overwrite=overwrite)
+    return text.getvalue()
+
+
+def write_csv(table: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Write `csv_text` to a file, whole or not at all.
+
+    Raises
+    ------
+    ResultsError
+        The file exists and is not to be replaced, or cannot be written.
+    """
+    write_text(path, csv_text(table), overwrite=overwrite)
 
 
 def _cell(value: np.generic) -> str:

@@ -325,6 +325,25 @@ class Stress(Section):
         return self
 
 
+class Particles(Section):
+    """[particles]: outline particles, measure them, compare their sizes with composition."""
+
+    enabled: bool = Field(False, description="find particles (needs a composition)")
+    map: str = Field(
+        "thickness", description="where to look: the sum of all weights, or a standard's name"
+    )
+    method: Literal["auto", "maskrcnn", "classical"] = Field(
+        "auto", description="the trained network (needs onnxruntime), or classical; auto: either"
+    )
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="least score to keep; the method's own when left out"
+    )
+    fwhm_um: Positive = Field(0.08, description="resolution of the microscope, µm")
+    exclude: list[RegionTable] = Field(
+        [], description="regions drawn by hand in which particles do not count, µm"
+    )
+
+
 class Report(Section):
     """[report]: what is written."""
 
@@ -355,5 +374,6 @@ class Recipe(Section):
     composition: Composition = Composition()
     damage: Damage = Damage()
     stress: Stress = Stress()
+    particles: Particles = Particles()
     report: Report = Report()
     compute: Compute = Compute()

@@ -101,16 +101,17 @@ def refuse_contradictions(recipe: Recipe) -> None:
         )
     route, source = recipe.deconvolution.route, recipe.composition.source
     fitted = recipe.standards.enabled and recipe.deconvolution.enabled
-    if recipe.stress.enabled and not (fitted and recipe.composition.enabled):
-        off = next(
-            name
-            for name in ("standards", "deconvolution", "composition")
-            if not getattr(recipe, name).enabled
-        )
-        raise RecipeError(
-            f"[stress] needs a composition, but [{off}] is off",
-            remedy=f"turn [{off}] on, or [stress] off",
-        )
+    for asking in ("stress", "particles"):
+        if getattr(recipe, asking).enabled and not (fitted and recipe.composition.enabled):
+            off = next(
+                name
+                for name in ("standards", "deconvolution", "composition")
+                if not getattr(recipe, name).enabled
+            )
+            raise RecipeError(
+                f"[{asking}] needs a composition, but [{off}] is off",
+                remedy=f"turn [{off}] on, or [{asking}] off",
+            )
     if not fitted:
         return
     if recipe.composition.enabled and route not in (source, "both"):

@@ -25,6 +25,23 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "one colour scale for all boundaries. Free: the outline is not held; fixed: it cannot "
         "move. A real particle lies between the two.",
     ),
+    "particles": (
+        "Particles",
+        "Outlines over the thickness. Masks are whole where particles lie over each other. What is "
+        "missed or joined here is missed or joined in every number: small particles are missed "
+        "more often than large ones.",
+    ),
+    "sizes": (
+        "Sizes of the particles",
+        "Distribution of the area of the masks for each phase that prevails in a particle, with "
+        "the mode of its kernel density and the 95 % interval of that.",
+    ),
+    "size-and-composition": (
+        "Size and composition",
+        "Area and mean composition of each particle, the regression of the logarithm of the area "
+        "on composition with its 95 % band, and Spearman's rank correlation. Blur makes thin wires "
+        "wider.",
+    ),
     "absorbance": (
         "Transmission and optical density",
         "Transmission at the strongest absorption, mean optical density with the region of "

@@ -7,12 +7,19 @@ from typing import Any
 import xarray as xr
 from matplotlib.figure import Figure
 
+from chemoscape.particles.findings import EnsembleStatistics
 from chemoscape.report import figures
+from chemoscape.report.ensembles import composition_figure, sizes_figure
+from chemoscape.report.particles import overlay_figure
 from chemoscape.report.words import synthetic_note
 
 
 def run_figures(
-    tree: xr.DataTree, *, od: xr.Dataset | None = None, truth: Any = None
+    tree: xr.DataTree,
+    *,
+    od: xr.Dataset | None = None,
+    truth: Any = None,
+    ensemble: EnsembleStatistics | None = None,
 ) -> dict[str, Figure]:
     """Draw all figures of a run under the names of `captions.CAPTIONS`.
 
@@ -25,6 +32,8 @@ def run_figures(
         unless asked to.
     truth : Truth or DataArray (y, x), optional
         What a simulated stack was made from, for the figure "truth".
+    ensemble : EnsembleStatistics, optional
+        Of the particles, for the figures "sizes" and "size-and-composition".
 
     Returns
     -------
@@ -59,9 +68,20 @@ def run_figures(
     fields = [one for path, one in node.items() if path in ("/stress/free", "/stress/fixed")]
     if fields:
         drawn["stress"] = figures.stress_figure(fields, note=note)
+    if "/particles" in node and "/composition" in node:
+        drawn["particles"] = _outlined(node["/particles"], routes)
+    if ensemble is not None:
+        drawn["sizes"] = sizes_figure(ensemble, note=note)
+        drawn["size-and-composition"] = composition_figure(ensemble, note=note)
     if truth is not None and "/composition" in node:
         drawn["truth"] = figures.truth_figure(truth, node["/composition"], note=note)
     return drawn
+
+
+def _outlined(table: xr.Dataset, routes: dict[str, xr.Dataset]) -> Figure:
+    """Particles over the thickness, whichever map they were found in."""
+    maps = next(iter(routes.values()))
+    return overlay_figure(maps["weight"].sum("standard"), {str(table.attrs["method"]): table})
 
 
 def _labels(spectra: xr.Dataset) -> dict[str, str]:

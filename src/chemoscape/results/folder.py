@@ -290,6 +290,7 @@ def write_results(
     report_html: str = "",
     figures: Mapping[str, bytes] | None = None,
     meshes: Mapping[str, Savable] | None = None,
+    tables: Mapping[str, str] | None = None,
 ) -> Path:
     """Write everything of one run into `folder`, all of it or nothing.
 
@@ -311,6 +312,8 @@ def write_results(
         Saved as ``figures/<name>.png``.
     meshes : mapping of name to an object with ``save(path)``, optional
         Stress fields, saved as ``<name>.vtu``.
+    tables : mapping of name to CSV text, optional
+        Saved as ``<name>.csv``.
 
     Returns
     -------
@@ -334,6 +337,8 @@ def write_results(
             (staging / "figures").mkdir()
         for name, png in (figures or {}).items():
             (staging / "figures" / f"{name}.png").write_bytes(png)
+        for name, text in (tables or {}).items():
+            (staging / f"{name}.csv").write_text(text, encoding="utf-8")
         for name, mesh in (meshes or {}).items():
             mesh.save(staging / f"{name}.vtu")
     return Path(folder)

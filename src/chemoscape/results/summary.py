@@ -154,6 +154,18 @@ class StressSummary(_Part):
     reference: float
 
 
+class ParticlesSummary(_Part):
+    """Particles of the map, and what their sizes say (`ensemble_statistics`)."""
+
+    n: int
+    n_border: int = Field(description="cut by the edge of the map")
+    method: str
+    median_area_um2: float | None = Field(description="of the masks not cut by the edge")
+    statistics: dict[str, JsonValue] | None = Field(
+        description="sizes of the phases, area against composition; null below eight particles"
+    )
+
+
 class RunSummary(_Part):
     """The numbers of one run, as in ``summary.json``; every key is there, null when not done."""
 
@@ -172,6 +184,7 @@ class RunSummary(_Part):
     phases: dict[str, PhaseSummary]
     damage: DamageSummary | None
     stress: dict[Literal["free", "fixed"], StressSummary]
+    particles: ParticlesSummary | None = None
     warnings: tuple[str, ...]
     seconds: dict[str, float] = Field(description="wall time of each step")
     truth: dict[str, JsonValue] | None = Field(

@@ -127,8 +127,7 @@ def example(number: int, seed: int = 0, side: int = SIDE) -> tuple[np.ndarray, .
     classes = np.zeros((MOST, 2), bool)
     masks[: len(found)] = np.packbits(found.dense(), axis=-1)
     boxes[: len(found)] = found.boxes
-    if len(found):
-        classes[: len(found)] = diagonals(made.wires)[low]
+    classes[: len(found)] = diagonals(made.wires)[low]
     return channels.astype(np.float32), masks, boxes, classes
 
 

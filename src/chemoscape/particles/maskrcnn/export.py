@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import warnings
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from chemoscape.particles.maskrcnn.architecture import (
     PIXEL_UM,
 )
 from chemoscape.particles.maskrcnn.network import FEATURES, FINE, MaskRCNN
+from chemoscape.particles.maskrcnn.training import UNREADABLE
 
 OPSET = 18
 #: Largest difference between torch and ONNX that an export may show, as a share of the range.
@@ -30,14 +32,14 @@ AGREEMENT = 1e-3
 
 def network_of(path: Path) -> MaskRCNN:
     """The network whose weights a training run has kept (`weights-….pt`, or `state.pt`)."""
+    network = MaskRCNN()
     try:
         kept = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError) as error:
+        network.load_state_dict(kept.get("mean", kept))
+    except UNREADABLE as error:
         raise ChemoscapeError(
-            f"holds no weights ({error})", str(path), "name a file that training has written"
+            "holds no weights of this network", str(path), "name a file that training has written"
         ) from error
-    network = MaskRCNN()
-    network.load_state_dict(kept.get("mean", kept))
     return network.eval()
 
 
@@ -64,11 +66,12 @@ def export(network: MaskRCNN, folder: Path, about: dict[str, Any]) -> dict[str, 
         When a graph does not reproduce the network.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    network = network.eval().cpu()
-    image = torch.rand(1, CHANNELS, 160, 128)
-    box = torch.rand(3, FEATURES, BOX_BINS, BOX_BINS)
-    region = torch.rand(3, FEATURES, MASK_BINS, MASK_BINS)
-    detail = torch.rand(3, FINE, FINE_BINS, FINE_BINS)
+    network = deepcopy(network).eval().cpu()
+    random = torch.Generator().manual_seed(0)
+    image = torch.rand(1, CHANNELS, 160, 128, generator=random)
+    box = torch.rand(3, FEATURES, BOX_BINS, BOX_BINS, generator=random)
+    region = torch.rand(3, FEATURES, MASK_BINS, MASK_BINS, generator=random)
+    detail = torch.rand(3, FINE, FINE_BINS, FINE_BINS, generator=random)
     pyramid = ["p2", "p3", "p4", "p5", "fine", "objectness", "deltas"]
     n = torch.export.Dim("n")
     high, wide = torch.export.Dim("high", max=256), torch.export.Dim("wide", max=256)
@@ -117,7 +120,8 @@ def _graph(
     values = tuple(inputs.values())
     with warnings.catch_warnings():  # the exporter's own: about its internals and torchvision
         warnings.simplefilter("ignore")
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        log, level = logging.getLogger("torch.onnx"), logging.getLogger("torch.onnx").level
+        log.setLevel(logging.ERROR)
         program = torch.onnx.export(
             part,
             values,
@@ -128,6 +132,7 @@ def _graph(
             dynamo=True,
             verbose=False,
         )
+        log.setLevel(level)
     path.write_bytes(_plain(program.model_proto).SerializeToString())
     with torch.no_grad():
         wanted = part(*values)

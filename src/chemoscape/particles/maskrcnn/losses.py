@@ -20,6 +20,7 @@ from chemoscape.particles.maskrcnn.architecture import (
     BOX_BINS,
     BOX_WEIGHTS,
     CANONICAL_SIDE,
+    CLASSES,
     FINE_BINS,
     MASK_BINS,
     MASK_CELLS,
@@ -31,7 +32,7 @@ from chemoscape.particles.maskrcnn.network import MaskRCNN
 
 #: Anchors per image that are compared, regions for the box head (and how many may be wires), and
 #: regions for the mask head.
-N_ANCHORS, N_REGIONS, N_WIRES, N_MASKS = 256, 64, 24, 16
+N_COMPARED, N_REGIONS, N_WIRES, N_MASKS = 256, 64, 24, 16
 #: Proposals per level before, and per image after, suppression.
 PER_LEVEL, PER_IMAGE = 300, 160
 
@@ -143,10 +144,10 @@ def proposal_losses(
         of_wire = iou.amax(2, keepdim=True)
         hopeful = ((iou >= of_wire - 1e-4) & (of_wire > 0.05)).any(1)
         positive = (best >= 0.6) | hopeful
-        yes, is_yes = sampled(positive, N_ANCHORS // 2)
-        no, is_no = sampled((best < 0.3) & ~positive, N_ANCHORS)
+        yes, is_yes = sampled(positive, N_COMPARED // 2)
+        no, is_no = sampled((best < 0.3) & ~positive, N_COMPARED)
         # wires first; what they leave of the quota goes to the background
-        room = N_ANCHORS - is_yes.sum(1, keepdim=True)
+        room = N_COMPARED - is_yes.sum(1, keepdim=True)
         is_no &= torch.arange(no.shape[1], device=no.device)[None] < room
         target = encode(rows(boxes, rows(match, yes)), reference[yes])
     index = torch.cat([yes, no], 1)
@@ -206,7 +207,7 @@ class Regions:
 
 @torch.no_grad()
 def sample_regions(proposed: torch.Tensor, batch: Batch) -> Regions:
-    """Regions for the heads: wires (overlap of half or more) up to a limit, the rest background."""
+    """Regions for the heads: wires (overlap of half or more) and background, each up to a limit."""
     there = batch.classes.any(-1)
     side = batch.image.shape[-1]
     # the wires' own boxes, and the same a little off: what the box head must learn to mend
@@ -231,16 +232,18 @@ def box_losses(
     """Class scores (binary cross-entropy per class) and corrections (smooth L1) of regions."""
     side = batch.image.shape[-1]
     level = level_of(regions.boxes)
-    values: torch.Tensor | float = 0.0
-    for one, features in enumerate(pyramid):
-        here = (level == one)[..., None, None, None]
-        values = values + roi_align(features, regions.boxes, BOX_BINS, side) * here
-    assert isinstance(values, torch.Tensor)  # noqa: S101 - for the type checker
+    values = torch.stack(
+        [
+            roi_align(features, regions.boxes, BOX_BINS, side)
+            * (level == one)[..., None, None, None]
+            for one, features in enumerate(pyramid)
+        ]
+    ).sum(0)
     scores, corrections = network.box_head(values.flatten(0, 1))
     labels = regions.labels.flatten(0, 1).float()
     counted = regions.counted.flatten()[:, None].float()
     crossed = functional.binary_cross_entropy_with_logits(scores.float(), labels, reduction="none")
-    wires = torch.stack([rows(batch.boxes, regions.match[..., c]) for c in range(2)], 2)
+    wires = torch.stack([rows(batch.boxes, regions.match[..., c]) for c in range(len(CLASSES))], 2)
     target = encode(wires, regions.boxes[:, :, None].expand_as(wires), BOX_WEIGHTS).flatten(0, 1)
     away = functional.smooth_l1_loss(corrections.float(), target, beta=1.0, reduction="none").sum(2)
     total = counted.sum().clamp(min=1)
@@ -263,7 +266,9 @@ def mask_loss(
         packed = rows(batch.masks, wire)
         masks = ((packed[..., None] >> bits) & 1).flatten(-2).flatten(0, 1)[:, None].float()
         grid = sample_grid(boxes, MASK_CELLS * 2, side).flatten(0, 1)
-        target = functional.grid_sample(masks, grid, mode="bilinear", align_corners=False)
+        target = functional.grid_sample(
+            masks, grid, mode="bilinear", padding_mode="border", align_corners=False
+        )
         target = functional.avg_pool2d(target, 2)[:, 0]
     values = roi_align(finest, boxes, MASK_BINS, side).flatten(0, 1)
     details = roi_align(fine, boxes, FINE_BINS, side, samples=1).flatten(0, 1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import math
+import pickle
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from chemoscape.errors import ChemoscapeError
+from chemoscape.particles.evaluation import FIRST_SEED
 from chemoscape.particles.maskrcnn.data import Batch, Ensembles, collate
 from chemoscape.particles.maskrcnn.losses import losses
 from chemoscape.particles.maskrcnn.network import MaskRCNN
@@ -26,6 +28,17 @@ from chemoscape.particles.maskrcnn.network import MaskRCNN
 #: Numbers of the examples on which validation losses are measured; training begins at zero and
 #: stays below.
 VALIDATION_FIRST = 900_000_000
+#: What torch raises on a file that is none of its own.
+UNREADABLE = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    pickle.UnpicklingError,
+)
 PARTS = ("objectness", "proposal", "class", "box", "mask")
 
 
@@ -64,6 +77,18 @@ class Plan:
     validate_every: int = 20_000
     n_validation: int = 512
 
+    def __post_init__(self) -> None:
+        for name in ("batch", "warm_up", "validate_every", "n_validation"):
+            if getattr(self, name) < 1:
+                raise ChemoscapeError(f"{name} is {getattr(self, name)}", remedy="give 1 or more")
+        if self.images < self.batch:
+            raise ChemoscapeError(
+                f"{self.images} images make no batch of {self.batch}",
+                remedy="train on more images, or in smaller batches",
+            )
+        if not 0 <= self.seed < FIRST_SEED:  # numpy gives [s, 0] the state of s: evaluation's
+            raise ChemoscapeError(f"the seed is {self.seed}", remedy=f"give 0 to {FIRST_SEED - 1}")
+
 
 @dataclass
 class State:
@@ -100,7 +125,7 @@ def train(
     folder : Path
         Where the run is kept.
     plan : Plan, optional
-        Its settings; of a run to resume, those it began with.
+        Its settings, the default ones when None; those of a run to resume must be the same.
     minutes : float, optional
         Stop after that long, to be resumed.
     workers : int
@@ -118,7 +143,8 @@ def train(
     Raises
     ------
     ChemoscapeError
-        When the folder holds a run with another plan.
+        The folder holds a run with another plan, or one that cannot be read; the device is not
+        there; the losses are no longer finite.
     """
     started = time.monotonic()
     where = torch.device(_device(device))
@@ -127,32 +153,44 @@ def train(
     plan = state.plan
     validation = _validation(plan, workers)
     sums, steps = dict.fromkeys(PARTS, torch.zeros((), device=where)), 0
+    last = plan.images // plan.batch * plan.batch
     goal = _next_goal(plan, state.seen)
-    for batch in _batches(plan, state.seen, workers):
+    for batch in _batches(plan, state.seen, workers, where):
         parts = _step(state, batch.to(where))
         sums = {name: sums[name] + parts[name] for name in PARTS}
         steps += 1
-        late = minutes is not None and time.monotonic() - started > 60 * minutes
-        if state.seen >= goal or late:
-            mean = {name: float(total) / steps for name, total in sums.items()}
-            seconds = time.monotonic() - started
-            if not late:
-                valid = _validate(state, validation, where)
-                _log(folder, state, mean, valid, seconds)
-                progress(_line(state, mean, valid, seconds))
-                torch.save(state.mean.state_dict(), folder / f"weights-{state.seen}.pt")
-                goal = _next_goal(plan, state.seen)
-            _save(folder, state)
+        due = state.seen >= goal
+        seconds = time.monotonic() - started
+        late = minutes is not None and seconds > 60 * minutes
+        if not (due or late):
+            continue
+        mean = {name: float(total) / steps for name, total in sums.items()}
+        if not all(map(math.isfinite, mean.values())):
+            raise ChemoscapeError(
+                f"the losses are no longer finite after {state.seen} images",
+                str(folder),
+                "the state before is kept; train with a lower rate in another folder",
+            )
+        if due:
+            valid = _validate(state, validation, where)
+            _log(folder, state, mean, valid, seconds)
+            progress(_line(state, mean, valid, seconds))
+            torch.save(state.mean.state_dict(), folder / f"weights-{state.seen}.pt")
+            goal = _next_goal(plan, state.seen)
             sums, steps = dict.fromkeys(PARTS, torch.zeros((), device=where)), 0
-            if late:
-                return None
+        _save(folder, state)
+        if late and state.seen < last:
+            return None
     return state.mean
 
 
 def _device(wanted: str) -> str:
-    if wanted != "auto":
-        return wanted
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    there = "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted not in ("auto", "cpu", "cuda") or (wanted == "cuda" and there == "cpu"):
+        raise ChemoscapeError(
+            f"there is no device {wanted!r} here", remedy="leave it out, or give cpu"
+        )
+    return there if wanted == "auto" else wanted
 
 
 def _begin(folder: Path, plan: Plan, where: torch.device) -> State:
@@ -168,10 +206,16 @@ def _begin(folder: Path, plan: Plan, where: torch.device) -> State:
     state = State(plan, network, mean, optimiser)
     path = folder / "state.pt"
     if path.exists():
-        saved = torch.load(path, map_location=where, weights_only=True)
-        if saved["plan"] != asdict(plan):
+        try:
+            saved = torch.load(path, map_location=where, weights_only=True)
+            begun = saved["plan"]
+        except UNREADABLE as error:
             raise ChemoscapeError(
-                f"holds a run with another plan ({saved['plan']})",
+                "the state of this run cannot be read", str(path), "begin another in a new folder"
+            ) from error
+        if begun != asdict(plan):
+            raise ChemoscapeError(
+                f"holds a run with another plan ({begun})",
                 str(folder),
                 "give it the same budget and seed, or another folder",
             )
@@ -197,7 +241,7 @@ def _save(folder: Path, state: State) -> None:
     path.with_suffix(".new").replace(path)
 
 
-def _batches(plan: Plan, seen: int, workers: int) -> Iterator[Batch]:
+def _batches(plan: Plan, seen: int, workers: int, where: torch.device) -> Iterator[Batch]:
     """Examples not seen yet, in order."""
     yield from DataLoader(
         Ensembles(seen, plan.images, plan.seed),
@@ -205,15 +249,15 @@ def _batches(plan: Plan, seen: int, workers: int) -> Iterator[Batch]:
         num_workers=workers,
         collate_fn=collate,
         drop_last=True,
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=where.type == "cuda",
         prefetch_factor=4 if workers else None,
     )
 
 
-def _validation(plan: Plan, workers: int) -> list[Batch]:
-    """The same examples each time."""
+def _validation(plan: Plan, workers: int) -> DataLoader:
+    """The same examples each time; made anew, because they would fill half a gigabyte."""
     made = Ensembles(VALIDATION_FIRST, VALIDATION_FIRST + plan.n_validation, plan.seed)
-    return list(DataLoader(made, plan.batch, num_workers=workers, collate_fn=collate))
+    return DataLoader(made, plan.batch, num_workers=workers, collate_fn=collate)
 
 
 def _next_goal(plan: Plan, seen: int) -> int:
@@ -251,7 +295,7 @@ def _step(state: State, batch: Batch) -> dict[str, torch.Tensor]:
 
 
 @torch.no_grad()
-def _validate(state: State, batches: list[Batch], where: torch.device) -> dict[str, float]:
+def _validate(state: State, batches: DataLoader, where: torch.device) -> dict[str, float]:
     """Mean losses of the mean network; the random samples are the same each time."""
     devices = [where] if where.type == "cuda" else []
     sums = dict.fromkeys(PARTS, 0.0)

@@ -292,7 +292,7 @@ def test_summary_has_exactly_the_published_keys() -> None:
     assert list(data) == [
         *("schema_version", "input", "units", "noise", "pixels", "drift", "energy_shift_eV"),
         *("standards", "condition_number", "rank", "routes", "composition", "phases", "damage"),
-        *("stress", "warnings", "seconds"),
+        *("stress", "particles", "warnings", "seconds"),
     ]
     assert list(data["composition"]) == [
         *("variable", "mean_pixel", "mean_mass_weighted", "sd", "p05", "p95"),

@@ -28,6 +28,7 @@ from chemoscape.formats import open_stack
 from chemoscape.mechanics.fields import StressField, stress
 from chemoscape.mechanics.material import Material
 from chemoscape.particles.findings import EnsembleStatistics
+from chemoscape.particles.geometry import psf_sizes
 from chemoscape.particles.phases import with_composition
 from chemoscape.particles.segmentation import segment
 from chemoscape.particles.sources import named_map
@@ -391,6 +392,9 @@ def find_particles(done: Products, recipe: Recipe) -> tuple[xr.Dataset, Ensemble
         )
         return table, None
     table = with_composition(table, chosen_composition(done, recipe), maps["weight"])
+    assert done.od is not None  # noqa: S101 - every run has an optical density
+    density = done.od["optical_density"].mean("energy")  # adds along the beam as each energy does
+    table = psf_sizes(table, density, section.fwhm_um)
     if table.sizes["particle"] < LEAST:
         return table, None
     try:

@@ -226,7 +226,9 @@ def test_scores_below_the_threshold_go(monkeypatch, wires):
     assert by_network.sizes["particle"] == (scores >= 0.5).sum()
     strict = segmentation.segment(image, pixel_um=0.04, threshold=0.9)
     assert sorted(strict["score"].values) == pytest.approx(list(scores[scores >= 0.9]))
-    everything = segmentation.segment(image, "classical", pixel_um=0.04)
+    by_shape = segmentation.segment(image, "classical", pixel_um=0.04)
+    assert by_shape.sizes["particle"] == (scores >= segmentation.CLASSICAL_THRESHOLD).sum()
+    everything = segmentation.segment(image, "classical", pixel_um=0.04, threshold=0.0)
     assert everything.sizes["particle"] == len(wires)
     np.testing.assert_allclose(everything["value_mean"].max(), image.max(), rtol=1)
 

@@ -1,0 +1,132 @@
+"""The section [particles] of a recipe: from counts to what each particle holds, and its area."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+import chemoscape as cs
+from chemoscape.errors import ChemoscapeError
+from chemoscape.particles import generator
+from chemoscape.particles.table import instances_of
+from chemoscape.recipe import make_recipe, refuse_contradictions
+from chemoscape.stack import build
+
+PIXEL_UM, SIZE = 0.06, 200
+NAMES = ["epsilon-Li0.3V2O5", "delta-Li0.9V2O5"]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    """Ten wires of two phases, side by side: the wider ones hold less lithium."""
+    rng = np.random.default_rng(3)
+    wires = [
+        generator.Wire(
+            1.2 + 2.4 * (k // 2),
+            3.0 + 6.0 * (k % 2),
+            3.0,
+            0.6 if k % 2 else 0.3,
+            rng.uniform(-0.15, 0.15) % np.pi,
+            optical_density=0.7,
+        )
+        for k in range(10)
+    ]
+    shape = (SIZE, SIZE)
+    energy = np.linspace(512, 530, 16)
+    spectra = cs.open_library("lixv2o5-model").select(*NAMES).spectra(energy).values
+    maps = [
+        generator.density_of(wires, shape, PIXEL_UM, weights=[k % 2 != one for k in range(10)])
+        for one in (0, 1)
+    ]
+    counts = [
+        rng.poisson(
+            3000
+            * generator.blurred_transmission(
+                sum(one * mu / spectra.max() for one, mu in zip(maps, at, strict=True)),
+                0.08,
+                PIXEL_UM,
+            )
+        )
+        for at in spectra.T
+    ]
+    x = (np.arange(SIZE) + 0.5) * PIXEL_UM
+    path = tmp_path_factory.mktemp("ensemble") / "wires.h5"
+    cs.save_stack(build(np.stack(counts), energy, y=x, x=x, quantity="counts"), path)
+    return path
+
+
+def recipe(stack, **particles):
+    return {
+        "input": {"path": str(stack)},
+        "drift": {"enabled": False},
+        "damage": {"enabled": False},
+        "clusters": {"enabled": False},
+        "calibration": {"energy_shift": 0.0},
+        "standards": {"library": "lixv2o5-model", "select": NAMES},
+        "composition": {"refine": 2},
+        "particles": {"enabled": True, "method": "classical", **particles},
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(stack, tmp_path_factory):
+    output = tmp_path_factory.mktemp("run") / "results"
+    cs.run(recipe(stack), output=output)
+    return output
+
+
+def test_each_wire_has_its_composition_and_size(folder):
+    table = cs.open_results(folder)["/particles"].to_dataset(inherit=False)
+    assert table.sizes["particle"] == 10
+    wide = table["centroid_x"].values > 6
+    composition = table["composition_mean"].values
+    np.testing.assert_allclose(composition[wide], 0.3, atol=0.02)
+    # at the end of the standards noise errs to one side: weights cannot be negative
+    np.testing.assert_allclose(composition[~wide], 0.9, atol=0.03)
+    assert table["fit_ok"].all()
+    np.testing.assert_allclose(table["area_psf"].values[wide], 1.8, rtol=0.04)
+    np.testing.assert_allclose(table["area_psf"].values[~wide], 0.9, rtol=0.06)
+    assert list(table["dominant_phase"].values[wide]) == [NAMES[0]] * 5
+    assert len(instances_of(table)) == 10
+
+
+def test_the_run_writes_table_numbers_and_figures(folder):
+    with (folder / "particles.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 10
+    assert {"area_raw (µm²)", "area_psf (µm²)", "composition_mean"} <= set(rows[0])
+    told = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["particles"]
+    assert told["n"] == 10
+    assert told["method"] == "classical"
+    assert told["statistics"]["correlation"]["rho"]["high"] < 0
+    names = {one.stem for one in (folder / "figures").iterdir()}
+    assert {"particles", "sizes", "size-and-composition"} <= names
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Outlines over the thickness" in page
+
+
+def test_regions_drawn_by_hand_do_not_count(stack):
+    half = {"x": [6.0, 11.9], "y": [0.0, 12.0]}
+    tree = cs.run(recipe(stack, exclude=[half], map=NAMES[1]))
+    table = tree["/particles"]
+    assert table.sizes["particle"] == 5
+    assert (table["centroid_x"] < 6).all()
+    assert json.loads(tree.attrs["summary"])["particles"]["statistics"] is None
+
+
+def test_nothing_found_is_a_warning(stack):
+    tree = cs.run(recipe(stack, threshold=1.0))
+    assert tree["/particles"].sizes["particle"] == 0
+    warnings = json.loads(tree.attrs["summary"])["warnings"]
+    assert any("no particle was found" in one for one in warnings)
+
+
+def test_contradictions_and_unknown_maps_are_refused(stack):
+    with pytest.raises(ChemoscapeError, match=r"\[particles\] map: no map is called 'gold'"):
+        cs.run(recipe(stack, map="gold"))
+    without = {**recipe(stack), "composition": {"enabled": False}}
+    with pytest.raises(ChemoscapeError, match=r"\[particles\] needs a composition"):
+        refuse_contradictions(make_recipe(without))

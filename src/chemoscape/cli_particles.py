@@ -183,7 +183,11 @@ def train(
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    network = learn(folder, plan, minutes=minutes, workers=workers, device=device, progress=say)
+    try:
+        network = learn(folder, plan, minutes=minutes, workers=workers, device=device, progress=say)
+    except KeyboardInterrupt:
+        say("chemoscape: interrupted; the same command goes on from the last line above.")
+        return 130
     if network is None:
         say(f"stopped after {minutes:g} minutes; the same command goes on")
         return 0
@@ -230,10 +234,19 @@ def evaluate(
         Print as JSON.
     """
     from chemoscape.particles import evaluation
-    from chemoscape.particles.segmentation import finder
+    from chemoscape.particles.segmentation import finder, require_score
 
     if images < 1:
         raise ChemoscapeError(f"--images {images} leaves nothing to evaluate", "", "give 1 or more")
+    if threshold is not None:
+        require_score(threshold)
+    if model is not None and method is not None and "maskrcnn" not in method:
+        raise ChemoscapeError("the classical method has no network", "", "leave --model out")
+    for file in (csv, figure):
+        if file is not None and not file.absolute().parent.is_dir():
+            raise ChemoscapeError("there is no such folder", str(file), "make it first")
+    if figure is not None and figure.suffix.lower() not in (".png", ".pdf"):
+        raise ChemoscapeError("a figure is a PNG or a PDF", str(figure), "name it so")
     results: dict[str, evaluation.Evaluation] = {}
     with warnings_in_a_line(), progress_bar("evaluate") as progress:
         for name in method or ("maskrcnn", "classical"):

@@ -364,8 +364,23 @@ def test_the_quantity_of_a_map_is_believed(monkeypatch):
 
 def test_empty_and_constant_maps_hold_nothing(monkeypatch):
     pretend(monkeypatch, find_wires=lambda values, *_: Instances(values.shape))
-    for image in (np.zeros((20, 20)), np.random.default_rng(0).normal(size=(20, 20))):
-        assert segmentation.segment(image, "classical", pixel_um=0.1).sizes["particle"] == 0
+    noise = np.random.default_rng(0).normal(size=(20, 20))
+    assert segmentation.segment(noise, "classical", pixel_um=0.1).sizes["particle"] == 0
+    with pytest.warns(ChemoscapeWarning, match="the same value everywhere"):
+        empty = segmentation.segment(np.zeros((20, 20)), "classical", pixel_um=0.1)
+    assert empty.sizes["particle"] == 0
+
+
+def test_particles_cut_by_a_gap_are_marked(monkeypatch):
+    truth, image = bars()
+    pretend(monkeypatch, find_wires=lambda *_: truth)
+    values = image.copy()
+    values[:, :7] = np.nan
+    with pytest.warns(ChemoscapeWarning, match="has no value"):
+        table = segmentation.segment(values, "classical")
+    left = table["centroid_x"].values.argmin()
+    assert table["border"].values[left]
+    assert table["border"].sum() == 1
 
 
 def oblong():
@@ -386,9 +401,19 @@ SQUARE = np.eye(32)
         (np.where(SQUARE, np.inf, 0), {"pixel_um": 0.1}, "32 values of the map are infinite"),
         (SQUARE, {}, "the map has no coordinates that say how large"),
         (xr.DataArray(SQUARE, dims=("y", "x")), {}, "the map has no coordinates that say how"),
-        (SQUARE, {"pixel_um": -1}, "pixel_um is -1"),
-        (SQUARE, {"pixel_um": np.nan}, "pixel_um is nan"),
+        (SQUARE, {"pixel_um": -1}, "the side of a pixel is -1 µm"),
+        (SQUARE, {"pixel_um": np.nan}, "the side of a pixel is nan µm"),
+        (SQUARE, {"pixel_um": 1e-9}, "the side of a pixel is 1e-09 µm"),
         (SQUARE, {"pixel_um": 0.1, "fwhm_um": 0}, "fwhm_um is 0"),
+        (SQUARE, {"pixel_um": 0.1, "fwhm_um": 2.0}, "2 µm is too coarse for a map of 3.2 µm"),
+        (SQUARE, {"pixel_um": 0.1, "threshold": np.nan}, "the threshold is nan"),
+        (SQUARE, {"pixel_um": 0.1, "threshold": 2}, "the threshold is 2"),
+        (SQUARE * 1e300, {"pixel_um": 0.1}, "values of the map reach 1e+300"),
+        (
+            SQUARE,
+            {"pixel_um": 0.1, "method": "classical", "model": "net"},
+            "the classical method has no network",
+        ),
         (SQUARE, {"pixel_um": 0.1, "method": "best"}, "method is 'best'"),
         (SQUARE * 1j, {"pixel_um": 0.1}, "a map of complex128 cannot be ordered"),
         (SQUARE.astype(str), {"pixel_um": 0.1}, "cannot be ordered by size"),

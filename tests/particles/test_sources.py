@@ -56,17 +56,22 @@ def test_weights_of_results(demo_run):
 def test_bad_pictures_give_one_sentence(tmp_path, picture):
     with pytest.raises(ChemoscapeError, match="--pixel-um"):
         open_map(picture)
-    with pytest.raises(ChemoscapeError, match="--pixel-um"):
+    with pytest.raises(ChemoscapeError, match="the side of a pixel is -1 µm"):
         open_map(picture, pixel_um=-1.0)
     with pytest.raises(ChemoscapeError, match="one map only"):
         open_map(picture, "alpha", 0.1)
     (tmp_path / "torn.png").write_bytes(picture.read_bytes()[:60])
-    for name in ("torn.png", "none.png"):
-        with pytest.raises(ChemoscapeError, match="this picture cannot be read"):
-            open_map(tmp_path / name, pixel_um=0.1)
+    with pytest.raises(ChemoscapeError, match="this picture cannot be read"):
+        open_map(tmp_path / "torn.png", pixel_um=0.1)
+    with pytest.raises(ChemoscapeError, match="there is no such file"):
+        open_map(tmp_path / "none.png", pixel_um=0.1)
+    imsave(tmp_path / "c.tif", np.zeros((16, 16), np.complex64))
+    with pytest.raises(ChemoscapeError, match="a picture of complex64 is no map"):
+        open_map(tmp_path / "c.tif", pixel_um=0.1)
     imsave(tmp_path / "stack.tif", np.zeros((5, 20, 20), np.float32))
     with pytest.raises(ChemoscapeError, match="is not one picture"):
         open_map(tmp_path / "stack.tif", pixel_um=0.1)
+    (tmp_path / "scan.hdr").write_text("x")
     with pytest.raises(ChemoscapeError, match="carry out a recipe first"):
         open_map(tmp_path / "scan.hdr")
     with pytest.raises(ChemoscapeError, match="no results here"):

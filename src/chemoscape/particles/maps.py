@@ -11,8 +11,10 @@ from scipy import ndimage, stats
 from chemoscape.errors import StackError
 from chemoscape.stack import pixel_size
 
-#: Fewest pixels along a side.
-SMALLEST_MAP = 16
+#: Fewest pixels along a side, and sides of a pixel (µm) that no microscope goes beyond.
+SMALLEST_MAP, PIXEL_LIMITS = 16, (1e-4, 10.0)
+#: Above it single precision has no squares.
+LARGEST_VALUE = 1e18
 #: Largest relative difference of a pixel's sides, and of two statements of its size.
 SQUARE = 0.01
 #: A map is inverted when its values are skewed downwards and the most frequent one lies so high in
@@ -71,6 +73,11 @@ def checked(image: xr.DataArray | np.ndarray, pixel_um: float | None) -> Map:
             f"a map of {raw.dtype} cannot be ordered by size",
             remedy="give real numbers, such as the absolute value",
         )
+    if raw.dtype.kind == "f" and np.abs(raw[np.isfinite(raw)]).max(initial=0) > LARGEST_VALUE:
+        raise StackError(
+            f"values of the map reach {np.abs(raw[np.isfinite(raw)]).max():.0e}",
+            remedy="divide the map by its range, or set to NaN what is no measurement",
+        )
     values = raw.astype(np.float32)
     if np.ma.isMaskedArray(image):
         values[np.ma.getmaskarray(image)] = np.nan
@@ -102,14 +109,22 @@ def checked(image: xr.DataArray | np.ndarray, pixel_um: float | None) -> Map:
     return Map(values, missing, plane, side)
 
 
+def require_pixel(pixel_um: float) -> None:
+    """Raise unless it can be the side of a pixel in µm."""
+    low, high = PIXEL_LIMITS
+    if not low <= pixel_um <= high:
+        raise StackError(
+            f"the side of a pixel is {pixel_um:g} µm",
+            remedy=f"give it in µm, {low:g} to {high:g}",
+        )
+
+
 def _placed(
     image: xr.DataArray | np.ndarray, values: np.ndarray, pixel_um: float | None
 ) -> tuple[xr.DataArray, float]:
     """The map with coordinates in µm, and the side of its pixels."""
-    if pixel_um is not None and not (np.isfinite(pixel_um) and pixel_um > 0):
-        raise StackError(
-            f"pixel_um is {pixel_um}", remedy="give the side of a pixel in µm, above 0"
-        )
+    if pixel_um is not None:
+        require_pixel(pixel_um)
     if not isinstance(image, xr.DataArray) or not {"y", "x"} <= set(image.coords):
         if pixel_um is None:
             raise StackError(

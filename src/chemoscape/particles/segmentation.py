@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import xarray as xr
+from scipy import ndimage
 
 from chemoscape import blocks
 from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, StackError, require_choice
@@ -101,7 +102,19 @@ def segment(
     require_choice("method", method, "auto", "maskrcnn", "classical")
     if not (np.isfinite(fwhm_um) and fwhm_um > 0):
         raise StackError(f"fwhm_um is {fwhm_um}", remedy="give the resolution in µm, above 0")
+    if threshold is not None:
+        require_score(threshold)
+    if model is not None and method == "classical":
+        raise StackError("the classical method has no network", remedy="leave the model out")
     seen = checked(image, pixel_um)
+    if fwhm_um > min(seen.values.shape) * seen.pixel_um / 4:
+        raise StackError(
+            f"a resolution of {fwhm_um:g} µm is too coarse for a map of "
+            f"{min(seen.values.shape) * seen.pixel_um:g} µm",
+            remedy="give fwhm_um and the size of a pixel in µm",
+        )
+    if np.ptp(seen.values) == 0:
+        _warn("the map has the same value everywhere: there is nothing to find", below=2)
     left_out = np.zeros(seen.values.shape, bool)
     for region in exclude:
         left_out |= region.mask(seen.plane).values
@@ -128,6 +141,7 @@ def segment(
         for axis, start in zip("yx", origin, strict=True)
     )
     unwanted = left_out[rows, columns]
+    table["border"] |= _at_gaps(table, seen.missing)  # cut there as by the edge of the map
     table = take(table, ~unwanted)
     table.attrs |= {
         "method": chosen,
@@ -140,6 +154,20 @@ def segment(
         "n_vanished": len(found) - len(kept),
     }
     return table
+
+
+def require_score(threshold: float) -> None:
+    """Raise unless it can be a least score."""
+    if not 0 <= threshold <= 1:
+        raise StackError(f"the threshold is {threshold:g}", remedy="give a score, 0 to 1")
+
+
+def _at_gaps(table: xr.Dataset, missing: np.ndarray) -> np.ndarray:
+    """Which particles touch a pixel without a value."""
+    near = ndimage.binary_dilation(missing, np.ones((3, 3)))
+    touching = near[table["pixel_y"].values, table["pixel_x"].values]
+    owner = np.repeat(np.arange(table.sizes["particle"]), table["pixel_count"].values)
+    return np.bincount(owner, touching, minlength=table.sizes["particle"]) > 0
 
 
 def finder(

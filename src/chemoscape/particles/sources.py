@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from chemoscape.errors import FileFormatError, ResultsError, StackError
+from chemoscape.particles.maps import require_pixel
 from chemoscape.results import open_results
 
 #: Endings of pictures that can be read.
@@ -46,11 +48,13 @@ def open_map(
         The size of a picture's pixels is missing, or that of results was given.
     """
     file = Path(path)
+    if not file.exists():
+        raise FileFormatError("there is no such file", str(file), "check the path")
     if file.suffix.lower() in PICTURES and not file.is_dir():
         if name is not None:
             raise StackError("a picture has one map only", str(file), "leave the map's name out")
         return _picture(file, pixel_um)
-    if pixel_um is not None:
+    if pixel_um is not None and file.is_dir():
         raise StackError(
             "results say how large their pixels are", str(file), "leave the pixel size out"
         )
@@ -62,26 +66,33 @@ def _picture(file: Path, pixel_um: float | None) -> xr.DataArray:
     from skimage.color import rgb2gray
     from skimage.io import imread
 
-    if pixel_um is None or not (np.isfinite(pixel_um) and pixel_um > 0):
+    if pixel_um is None:
         raise StackError(
             "a picture does not say how large its pixels are",
             str(file),
             "give the side of a pixel in µm with --pixel-um",
         )
+    require_pixel(pixel_um)
     try:
-        raw = np.asarray(imread(file))
+        with warnings.catch_warnings():  # about palettes and the like
+            warnings.simplefilter("ignore")
+            raw = np.asarray(imread(file))
     except (OSError, ValueError, SyntaxError, TypeError) as error:
         raise FileFormatError(
             "this picture cannot be read", str(file), "save it again as PNG or TIFF"
         ) from error
     if raw.ndim == 3 and raw.shape[-1] in (3, 4):
         raw = rgb2gray(raw[..., :3])
+    if raw.dtype.kind not in "biuf":
+        raise FileFormatError(
+            f"a picture of {raw.dtype} is no map", str(file), "save real numbers, as the modulus"
+        )
     if raw.ndim != 2:
         raise FileFormatError(
             f"an array of shape {raw.shape} is not one picture", str(file), "save one map as TIFF"
         )
     largest = np.iinfo(raw.dtype).max if raw.dtype.kind in "ui" else 1
-    values = raw[::-1].astype(np.float32) / largest
+    values = raw[::-1] if raw.dtype == np.float64 else raw[::-1].astype(np.float32) / largest
     y, x = ((np.arange(size) + 0.5) * pixel_um for size in values.shape)
     return xr.DataArray(values, dims=("y", "x"), coords={"y": y, "x": x}, name=file.stem)
 

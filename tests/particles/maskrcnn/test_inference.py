@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sys
+from importlib import resources
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,7 +23,7 @@ from chemoscape.particles.maskrcnn.architecture import (
     STRIDES,
 )
 from chemoscape.particles.maskrcnn.boxes import PROPOSAL_WEIGHTS, Settings, anchors, encode
-from chemoscape.particles.maskrcnn.inference import GRAPHS, Detector
+from chemoscape.particles.maskrcnn.inference import CARD, GRAPHS, Detector
 
 #: Rows and columns of a tile that is no multiple of the coarsest cell.
 SHAPE, PADDED = (75, 90), (96, 96)
@@ -260,6 +263,12 @@ def runtime(monkeypatch):
             )[self.name]
             made.append((self.name, options.intra_op_num_threads))
 
+        def get_inputs(self):
+            return [SimpleNamespace(name=name) for name in GRAPHS[self.name][0]]
+
+        def get_outputs(self):
+            return [SimpleNamespace(name=name) for name in GRAPHS[self.name][1]]
+
         def run(self, outputs, feed):
             assert tuple(feed) == GRAPHS[self.name][0]
             given = self.work(*feed.values())
@@ -378,3 +387,28 @@ def test_with_true_graphs(tmp_path):
     assert len(found) == 1
     assert found.shape == (30, 31)
     assert iou(found.dense()[0], true_mask(disc, (30, 31))) > 0.93
+
+
+def test_files_that_are_no_network_are_refused(tmp_path):
+    """Damaged, swapped, or described by numbers that cannot be: checksums alone do not tell."""
+    pytest.importorskip("onnxruntime", reason="the extra segment is not installed")
+    shipped = Path(str(resources.files("chemoscape.particles.maskrcnn"))) / "model"
+
+    def model(**changed):
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        shutil.copytree(shipped, folder)
+        card = json.loads((folder / CARD).read_text())
+        for name, content in changed.pop("files", {}).items():
+            (folder / name).write_bytes(content)
+            card["files"][name] = hashlib.sha256(content).hexdigest()
+        (folder / CARD).write_text(json.dumps({**card, **changed}))
+        return folder
+
+    with pytest.raises(FileFormatError, match="is no network"):
+        Detector.open(model(files={"box.onnx": b"not a graph"}))
+    swapped = (shipped / "mask.onnx").read_bytes()
+    with pytest.raises(FileFormatError, match="where regions, scores, corrections belong"):
+        Detector.open(model(files={"box.onnx": swapped}))
+    for wrong in ({"threshold": float("nan")}, {"threshold": 2}, {"pixel_um": 0}):
+        with pytest.raises(FileFormatError, match="does not describe a model"):
+            Detector.open(model(**wrong))

@@ -8,6 +8,7 @@ import logging
 import warnings
 from copy import deepcopy
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,19 @@ def export(network: MaskRCNN, folder: Path, about: dict[str, Any]) -> dict[str, 
     ChemoscapeError
         When a graph does not reproduce the network.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent, prefix=".", suffix=".partial") as held:
+        staging = Path(held) / folder.name
+        staging.mkdir()
+        differences = _write(network, staging, about)
+        if folder.exists():  # a kill before this line leaves the old model as it was
+            folder.rename(Path(held) / "old")
+        staging.rename(folder)
+    return differences
+
+
+def _write(network: MaskRCNN, folder: Path, about: dict[str, Any]) -> dict[str, float]:
+    """The three graphs and what describes them."""
     network = deepcopy(network).eval().cpu()
     random = torch.Generator().manual_seed(0)
     image = torch.rand(1, CHANNELS, 160, 128, generator=random)

@@ -182,6 +182,8 @@ def _read_model(folder: Path) -> tuple[tuple[float, float, str], dict[str, bytes
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
         sums = {name: str(card["files"][name]).lower() for name in GRAPHS}
         says = (float(card["threshold"]), float(card["pixel_um"]), str(card["version"]))
+        if not (0 <= says[0] <= 1 and 0 < says[1] < np.inf):
+            raise ValueError(f"threshold {says[0]}, pixel_um {says[1]}")
     except OSError as error:
         raise FileFormatError(
             "there is no model of the network here", str(folder), remedy
@@ -223,8 +225,20 @@ def _graph(runtime: Any, name: str, content: bytes, threads: int) -> Graph:
     """A callable that runs one graph on arrays in the order of `GRAPHS`."""
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
-    session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     inputs, outputs = GRAPHS[name]
+    try:
+        session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        given = [one.name for one in (*session.get_inputs(), *session.get_outputs())]
+    except Exception as error:
+        raise FileFormatError(
+            "the file is no network", name, "export the model again, or leave it out"
+        ) from error
+    if set(given) != {*inputs, *outputs}:
+        raise FileFormatError(
+            f"the graph has {', '.join(given)} where {', '.join((*inputs, *outputs))} belong",
+            name,
+            "export the model again, or leave it out",
+        )
 
     def run(*arrays: np.ndarray) -> Sequence[np.ndarray]:
         return session.run(list(outputs), dict(zip(inputs, arrays, strict=True)))

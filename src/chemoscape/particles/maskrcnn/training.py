@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
@@ -147,8 +148,17 @@ def train(
         there; the losses are no longer finite.
     """
     started = time.monotonic()
+    if workers < 0 or not (minutes is None or 0 <= minutes < math.inf):
+        raise ChemoscapeError(
+            f"{workers} workers, {minutes} minutes", remedy="give numbers that are not negative"
+        )
     where = torch.device(_device(device))
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ChemoscapeError(
+            f"no folder can be made here ({error.strerror})", str(folder), "choose another"
+        ) from error
     state = _begin(folder, plan or Plan(), where)
     plan = state.plan
     validation = _validation(plan, workers)
@@ -175,7 +185,7 @@ def train(
             valid = _validate(state, validation, where)
             _log(folder, state, mean, valid, seconds)
             progress(_line(state, mean, valid, seconds))
-            torch.save(state.mean.state_dict(), folder / f"weights-{state.seen}.pt")
+            _keep(state.mean.state_dict(), folder / f"weights-{state.seen}.pt")
             goal = _next_goal(plan, state.seen)
             sums, steps = dict.fromkeys(PARTS, torch.zeros((), device=where)), 0
         _save(folder, state)
@@ -214,15 +224,21 @@ def _begin(folder: Path, plan: Plan, where: torch.device) -> State:
                 "the state of this run cannot be read", str(path), "begin another in a new folder"
             ) from error
         if begun != asdict(plan):
+            other = [
+                f"{name} = {begun.get(name)}, not {value}"
+                for name, value in asdict(plan).items()
+                if begun.get(name) != value
+            ]
             raise ChemoscapeError(
-                f"holds a run with another plan ({begun})",
+                f"holds a run with another plan ({', '.join(other)})",
                 str(folder),
-                "give it the same budget and seed, or another folder",
+                "give it the settings it began with, or another folder",
             )
         network.load_state_dict(saved["network"])
         mean.load_state_dict(saved["mean"])
         optimiser.load_state_dict(saved["optimiser"])
         state.seen = saved["seen"]
+        _forget_rows(folder / "curves.csv", state.seen)
         torch.manual_seed(plan.seed + state.seen)  # other samples than at the start
     return state
 
@@ -237,8 +253,22 @@ def _save(folder: Path, state: State) -> None:
         "mean": state.mean.state_dict(),
         "optimiser": state.optimiser.state_dict(),
     }
-    torch.save(whole, path.with_suffix(".new"))
+    _keep(whole, path)
+
+
+def _keep(what: dict[str, Any], path: Path) -> None:
+    """Write a file whole: what was there stays until then."""
+    torch.save(what, path.with_suffix(".new"))
     path.with_suffix(".new").replace(path)
+
+
+def _forget_rows(path: Path, seen: int) -> None:
+    """Drop what a run that was killed has logged after it last saved its state."""
+    if not path.exists():
+        return
+    head, *rows = path.read_text(encoding="utf-8").splitlines()
+    known = [row for row in rows if row.split(",")[0].isdigit() and int(row.split(",")[0]) <= seen]
+    path.write_text("\n".join([head, *known]) + "\n", encoding="utf-8")
 
 
 def _batches(plan: Plan, seen: int, workers: int, where: torch.device) -> Iterator[Batch]:

@@ -28,6 +28,7 @@ def segment_map(
     method: Literal["auto", "maskrcnn", "classical"] = "auto",
     model: Path | None = None,
     threshold: float | None = None,
+    optical_density: bool = False,
     output: Path | None = None,
     overwrite: bool = False,
     json: bool = False,
@@ -56,6 +57,8 @@ def segment_map(
         Folder of a network of your own, exported by chemoscape particles train.
     threshold
         Least score to keep, 0 to 1; default: the method's own.
+    optical_density
+        The picture is brighter where there is more material, though most of it is covered.
     output
         Folder for the answer; default: the source's name with -particles.
     overwrite
@@ -74,6 +77,8 @@ def segment_map(
 
     folder = output or Path(f"{source.resolve().stem}-particles")
     image = open_map(source, map, pixel_um)
+    if optical_density:
+        image = image.assign_attrs(quantity="optical_density")
     with (
         warnings_in_a_line(),
         progress_bar(source.name) as progress,

@@ -336,7 +336,7 @@ def test_axes_in_any_order_masked_and_lazy(monkeypatch):
     masked = np.ma.masked_less(image.values, -10)
     masked[5, 5] = np.ma.masked
     table = segmentation.segment(masked, "classical", pixel_um=0.1)
-    assert table["pixel_count"].values.tolist() == [80, 79]
+    assert table["pixel_count"].values.tolist() == [80, 80]  # one pixel without a value
 
 
 @pytest.mark.parametrize(("seed", "n_wires"), [(0, 3), (1, 12), (2, 40), (3, 100), (4, 150)])
@@ -375,6 +375,7 @@ def test_particles_cut_by_a_gap_are_marked(monkeypatch):
     truth, image = bars()
     pretend(monkeypatch, find_wires=lambda *_: truth)
     values = image.copy()
+    values[31, 35] = np.nan  # a dead pixel cuts nothing
     values[:, :7] = np.nan
     with pytest.warns(ChemoscapeWarning, match="has no value"):
         table = segmentation.segment(values, "classical")

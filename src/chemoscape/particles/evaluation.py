@@ -114,10 +114,10 @@ def held_out(
         )
     if n_images < 1:
         raise RecipeError(f"{n_images} images to evaluate on", remedy="ask for 1 or more")
-    if first_seed < FIRST_SEED:
+    if not FIRST_SEED <= first_seed < 2**32:  # larger ones are numpy's names for pairs
         raise RecipeError(
             f"an image of seed {first_seed} may have been trained on",
-            remedy=f"give a seed from {FIRST_SEED} up",
+            remedy=f"give a seed from {FIRST_SEED} to {2**32 - 1}",
         )
     settings = CONDITIONS[condition] if isinstance(condition, str) else condition
     seeds = range(first_seed, first_seed + n_images)

@@ -28,9 +28,10 @@ class Map(NamedTuple):
     Attributes
     ----------
     values : ndarray of float32, shape (y, x)
-        Finite; the background where nothing was measured.
-    missing : ndarray of bool, shape (y, x)
-        Where nothing was measured.
+        Finite: of the nearest pixel where a pixel or two have no value, of the background in gaps.
+    missing, gap : ndarray of bool, shape (y, x)
+        Where nothing was measured, and where that is three pixels wide or more, so that it may
+        hide something.
     plane : DataArray (y, x)
         The values with their coordinates, µm.
     pixel_um : float
@@ -39,6 +40,7 @@ class Map(NamedTuple):
 
     values: np.ndarray
     missing: np.ndarray
+    gap: np.ndarray
     plane: xr.DataArray
     pixel_um: float
 
@@ -95,8 +97,12 @@ def checked(image: xr.DataArray | np.ndarray, pixel_um: float | None) -> Map:
     missing = np.isnan(values)
     if missing.all():
         raise StackError("every pixel of the map is NaN", remedy="look at how the map was made")
+    gap = ndimage.binary_opening(missing, np.ones((3, 3)))
     if missing.any():
-        values[missing] = _mode(values[~missing])
+        nearest = ndimage.distance_transform_edt(
+            missing, return_distances=False, return_indices=True
+        )
+        values = np.where(gap, _mode(values[~missing]), values[tuple(nearest)])
     plane, side = _placed(image, values, pixel_um)
     quantity = getattr(image, "attrs", {}).get("quantity", "")
     if quantity in ("transmission", "counts") or (
@@ -104,9 +110,10 @@ def checked(image: xr.DataArray | np.ndarray, pixel_um: float | None) -> Map:
     ):
         raise StackError(
             "the particles of the map are darker than its background",
-            remedy="give its optical density, or the negative of the map",
+            remedy="give its optical density, or the negative of the map; if it is one and most of "
+            "it is covered, say so (attrs quantity, or --optical-density)",
         )
-    return Map(values, missing, plane, side)
+    return Map(values, missing, gap, plane, side)
 
 
 def require_pixel(pixel_um: float) -> None:

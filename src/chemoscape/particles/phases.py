@@ -70,7 +70,7 @@ def with_composition(
 
     sampled = _sampled(comp, table)
     x, thick = sampled["composition"], sampled["thickness"]
-    known = np.isfinite(x) & (thick > 0)
+    known = np.isfinite(x) & (thick > 0) & np.isfinite(sampled["composition_sd_counting"])
     used, flagged = _own_pixels(known, alone, owner, n)
     mass = np.where(used, thick, 0.0)
     x = np.where(used, x, 0.0)

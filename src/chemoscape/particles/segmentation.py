@@ -119,11 +119,6 @@ def segment(
     for region in exclude:
         left_out |= region.mask(seen.plane).values
     missing_share = float(seen.missing.mean())
-    if missing_share > MUCH_MISSING:
-        _warn(
-            f"{missing_share:.1%} of the map has no value: particles there are cut or missed",
-            below=2,
-        )
     detector, chosen, reason = _choose(method, seen, model)
     if detector is None:
         found = _classical(seen, fwhm_um, progress)
@@ -132,7 +127,7 @@ def segment(
         found = _network(seen, detector, progress)
         least = detector.threshold if threshold is None else threshold
     found = found.take(found.scores >= least)
-    kept = _brought_back(found, seen.values.shape, seen.missing)
+    kept = _brought_back(found, seen.values.shape, seen.gap)
     measured = np.where(seen.missing, np.nan, seen.values)
     origin = (float(seen.plane["y"][0]), float(seen.plane["x"][0]))
     table = particle_table(kept, measured, seen.pixel_um, origin)
@@ -141,7 +136,14 @@ def segment(
         for axis, start in zip("yx", origin, strict=True)
     )
     unwanted = left_out[rows, columns]
-    table["border"] |= _at_gaps(table, seen.missing)  # cut there as by the edge of the map
+    cut = _at_gaps(table, seen.gap)
+    if missing_share > MUCH_MISSING or cut.any():
+        _warn(
+            f"{missing_share:.1%} of the map has no value: particles there may be missed, and "
+            f"{int(cut.sum())} of those found are cut by it",
+            below=2,
+        )
+    table["border"] |= cut  # as by the edge of the map
     table = take(table, ~unwanted)
     table.attrs |= {
         "method": chosen,
@@ -162,9 +164,9 @@ def require_score(threshold: float) -> None:
         raise StackError(f"the threshold is {threshold:g}", remedy="give a score, 0 to 1")
 
 
-def _at_gaps(table: xr.Dataset, missing: np.ndarray) -> np.ndarray:
-    """Which particles touch a pixel without a value."""
-    near = ndimage.binary_dilation(missing, np.ones((3, 3)))
+def _at_gaps(table: xr.Dataset, gap: np.ndarray) -> np.ndarray:
+    """Which particles touch a gap in the map."""
+    near = ndimage.binary_dilation(gap, np.ones((3, 3)))
     touching = near[table["pixel_y"].values, table["pixel_x"].values]
     owner = np.repeat(np.arange(table.sizes["particle"]), table["pixel_count"].values)
     return np.bincount(owner, touching, minlength=table.sizes["particle"]) > 0
@@ -194,7 +196,7 @@ def finder(
     def find(image: np.ndarray, pixel_um: float) -> Instances:
         seen = checked(image, pixel_um)
         found = _network(seen, detector, None)
-        return _brought_back(found, seen.values.shape, seen.missing)
+        return _brought_back(found, seen.values.shape, seen.gap)
 
     return find, detector.threshold
 
@@ -300,7 +302,7 @@ def _in_tiles(
     return stitch(list(zip(corners, found, strict=True)), shape)
 
 
-def _brought_back(found: Instances, shape: tuple[int, int], missing: np.ndarray) -> Instances:
+def _brought_back(found: Instances, shape: tuple[int, int], gap: np.ndarray) -> Instances:
     """Masks in the pixels of a map over the same field, without those that have no value.
 
     A pixel of the map belongs to a mask that covers half of it, or, where its pixels are the finer
@@ -316,7 +318,7 @@ def _brought_back(found: Instances, shape: tuple[int, int], missing: np.ndarray)
         )
         mask = across_rows @ crop @ across_columns.T >= 0.5
         high, wide = mask.shape
-        mask &= ~missing[top : top + high, left : left + wide]
+        mask &= ~gap[top : top + high, left : left + wide]
         placed.append((mask, (top, left)))
     return from_crops(shape, placed, found.scores)
 

@@ -133,9 +133,12 @@ def named_map(weight: xr.DataArray, name: str, where: str) -> xr.DataArray:
     """
     names = [str(one) for one in weight["standard"].values]
     if name == THICKNESS:
-        return weight.sum("standard", skipna=False).rename(name)
-    if name not in names:
+        found = weight.sum("standard", skipna=False)
+    elif name in names:
+        found = weight.sel(standard=name, drop=True)
+    else:
         raise ResultsError(
             f"no map is called {name!r}", where, f"give one of {', '.join([THICKNESS, *names])}"
         )
-    return weight.sel(standard=name, drop=True).rename(name)
+    # larger where there is more material, however much of the map is covered
+    return found.rename(name).assign_attrs(quantity="optical_density")

@@ -104,6 +104,9 @@ def test_the_run_writes_table_numbers_and_figures(folder):
     assert told["n"] == 10
     assert told["method"] == "classical"
     assert told["statistics"]["correlation"]["rho"]["high"] < 0
+    touching = (folder / "contacts.csv").read_text(encoding="utf-8").splitlines()
+    assert touching[0].startswith("contact,first,second,gap (µm)")
+    assert len(touching) == 1  # these wires lie apart
     names = {one.stem for one in (folder / "figures").iterdir()}
     assert {"particles", "sizes", "size-and-composition"} <= names
     page = (folder / "report.html").read_text(encoding="utf-8")

@@ -44,6 +44,7 @@ class Products:
     compositions: dict[str, xr.Dataset] = field(default_factory=dict)
     fields: list[StressField] = field(default_factory=list)
     particles: xr.Dataset | None = None
+    contacts: xr.Dataset | None = None
     ensemble: EnsembleStatistics | None = None
 
 
@@ -244,6 +245,7 @@ def nodes_of(recipe: Recipe, done: Products) -> dict[str, xr.Dataset]:
         nodes["/optical_density"] = done.od
     if done.particles is not None:
         nodes["/particles"] = done.particles
+        nodes["/particles/contacts"] = done.contacts
     for one in done.fields:
         nodes[f"/stress/{one.boundary}"] = one.dataset
         nodes[f"/stress/{one.boundary}/grid"] = one.to_grid(like=chosen_composition(done, recipe))

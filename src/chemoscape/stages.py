@@ -373,8 +373,8 @@ def stresses(comp: xr.Dataset, recipe: Recipe) -> list[StressField]:
     )
 
 
-def find_particles(done: Products, recipe: Recipe) -> tuple[xr.Dataset, EnsembleStatistics | None]:
-    """Particles of the map, their compositions, and what size has to do with it."""
+def find_particles(done: Products, recipe: Recipe) -> xr.Dataset:
+    """Particles of the map, what they hold, and their sizes with the blur taken off."""
     section, maps = recipe.particles, chosen_maps(done, recipe)
     table = segment(
         named_map(maps["weight"], section.map, "[particles] map"),
@@ -390,18 +390,22 @@ def find_particles(done: Products, recipe: Recipe) -> tuple[xr.Dataset, Ensemble
             ChemoscapeWarning,
             stacklevel=2,
         )
-        return table, None
+        return table
     table = with_composition(table, chosen_composition(done, recipe), maps["weight"])
     assert done.od is not None  # noqa: S101 - every run has an optical density
     density = done.od["optical_density"].mean("energy")  # adds along the beam as each energy does
-    table = psf_sizes(table, density, section.fwhm_um)
+    return psf_sizes(table, density, section.fwhm_um)
+
+
+def ensemble_of(table: xr.Dataset, recipe: Recipe) -> EnsembleStatistics | None:
+    """What size has to do with composition; None for few particles, or where it cannot be said."""
     if table.sizes["particle"] < LEAST:
-        return table, None
+        return None
     try:
-        return table, ensemble_statistics(table, seed=recipe.seed)
+        return ensemble_statistics(table, seed=recipe.seed)
     except (FitError, StackError) as error:
         warnings.warn(f"no statistics of the particles: {error}", ChemoscapeWarning, stacklevel=2)
-        return table, None
+        return None
 
 
 def _baseline(recipe: Recipe) -> Any:

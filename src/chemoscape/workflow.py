@@ -22,6 +22,7 @@ from chemoscape.errors import (
     ChemoscapeWarning,
     RecipeError,
 )
+from chemoscape.particles.contacts import contacts
 from chemoscape.particles.table import csv_text
 from chemoscape.products import Products, chosen_composition, nodes_of, summarise
 from chemoscape.recipe import (
@@ -157,7 +158,14 @@ def write(
         report_html=page,
         figures=pictures,
         meshes={f"stress-{one.boundary}": one for one in done.fields},
-        tables={} if done.particles is None else {"particles": csv_text(done.particles)},
+        tables={
+            name: csv_text(table, along)
+            for name, table, along in (
+                ("particles", done.particles, "particle"),
+                ("contacts", done.contacts, "contact"),
+            )
+            if table is not None
+        },
     )
 
 
@@ -254,7 +262,10 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
             done.fields = stages.stresses(chosen_composition(done, recipe), recipe)
     if recipe.particles.enabled:
         with log.step("particles"):
-            done.particles, done.ensemble = stages.find_particles(done, recipe)
+            done.particles = stages.find_particles(done, recipe)
+            if done.particles.sizes["particle"]:
+                done.contacts = contacts(done.particles)
+                done.ensemble = stages.ensemble_of(done.particles, recipe)
     return done
 
 

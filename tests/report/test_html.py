@@ -115,13 +115,24 @@ def test_the_gallery_draws_what_is_there_before_and_after_saving(
 ) -> None:
     results.save_tree(tree_of(run, summary()), tmp_path / "results.h5")
     again = set(run_figures(results.open_results(tmp_path)))
-    assert again == {"fit", "weights-direct", "components", "clusters", "composition", "stress"}
+    assert again == {
+        *("fit", "weights-direct", "composite", "components", "clusters", "composition", "stress")
+    }
     assert set(gallery) == again | {"absorbance", "background", "truth"}
+
+
+def test_a_composite_is_of_two_or_three_standards(run: SimpleNamespace) -> None:
+    tree = tree_of(run, summary())
+    for n, drawn in ((1, False), (2, True), (3, True), (4, False)):
+        some = run.maps.isel(standard=[0, 1, 2, 0][:n])
+        some = some.assign_coords(standard=[f"phase {one}" for one in range(n)])
+        tree["/direct"] = xr.DataTree(some)
+        assert ("composite" in run_figures(tree)) == drawn
 
 
 def test_every_figure_is_inside_and_described(page: Page) -> None:
     images = page.all("img")
-    assert len(images) == 9
+    assert len(images) == 10
     for image in images:
         kind, data = str(image["src"]).split(",", 1)
         assert kind == "data:image/png;base64"

@@ -171,22 +171,24 @@ def take(table: xr.Dataset, index: Sequence[int] | np.ndarray) -> xr.Dataset:
     return table.isel(particle=np.asarray(chosen, int), pixel=where)
 
 
-def csv_text(table: xr.Dataset) -> str:
+def csv_text(table: xr.Dataset, along: str = "particle") -> str:
     """One row per particle, with units in the header; masks are left out.
 
     Parameters
     ----------
     table : Dataset
-        As `particle_table` returns it; everything along ``particle`` is told.
+        As `particle_table` returns it.
+    along : str
+        The dimension whose variables are told.
     """
-    along = {str(name): one for name, one in table.variables.items() if one.dims == ("particle",)}
+    told = {str(name): one for name, one in table.variables.items() if one.dims == (along,)}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    units = {name: one.attrs.get("units", "1") for name, one in along.items()}
+    units = {name: one.attrs.get("units", "1") for name, one in told.items()}
     writer.writerow(
-        ["particle"] + [name if units[name] == "1" else f"{name} ({units[name]})" for name in along]
+        [along] + [name if units[name] == "1" else f"{name} ({units[name]})" for name in told]
     )
-    for number, row in enumerate(zip(*(one.values for one in along.values()), strict=True)):
+    for number, row in enumerate(zip(*(one.values for one in told.values()), strict=True)):
         writer.writerow([number, *map(_cell, row)])
     return text.getvalue()
 

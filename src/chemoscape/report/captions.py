@@ -25,16 +25,30 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "one colour scale for all boundaries. Free: the outline is not held; fixed: it cannot "
         "move. A real particle lies between the two.",
     ),
+    "composite": (
+        "Composite of the weights",
+        "The weights of the standards as colours that add up, on one scale, and each alone. "
+        "Brightness is thickness, the colour tells which standard prevails. Weights below zero and "
+        "above the legend's are cut; a mixed colour is a mixture or one particle over another.",
+    ),
     "particles": (
         "Particles",
         "Outlines over the thickness. Masks are whole where particles lie over each other. What is "
         "missed or joined here is missed or joined in every number: small particles are missed "
         "more often than large ones.",
     ),
+    "contacts": (
+        "Contacts",
+        "Particles in the colour of their mean composition, with a line between those that touch; "
+        "the larger its dot, the more their compositions differ. The test deals the compositions "
+        "at random among the particles that touch another.",
+    ),
     "sizes": (
         "Sizes of the particles",
         "Distribution of the area of the masks for each phase that prevails in a particle, with "
-        "the mode of its kernel density and the 95 % interval of that.",
+        "the mode of its kernel density and the 95 % interval of that. Below, the share of "
+        "synthetic particles of a size that the method found: where it falls, particles are "
+        "missing above.",
     ),
     "size-and-composition": (
         "Size and composition",

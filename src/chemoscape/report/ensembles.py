@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -26,18 +28,24 @@ TICKS = (1, 2, 3, 5)  # of a short logarithmic axis, times powers of ten
 
 
 @styled
-def sizes_figure(found: EnsembleStatistics, *, note: str = "") -> Figure:
+def sizes_figure(
+    found: EnsembleStatistics, *, recall: Sequence[tuple[float, float]] = (), note: str = ""
+) -> Figure:
     """Sizes of the particles of each phase: every particle, density, mode and its interval.
 
     Parameters
     ----------
     found : EnsembleStatistics
+    recall : sequence of (area, share), optional
+        Share of the particles of an area (µm²) that the method finds at all
+        (`particles.recall.recall_of`), drawn below on the same axis.
     note : str
         Added to the line at the foot.
     """
     phases = [one for one in found.phases if one.n]
-    figure = Figure(figsize=(SINGLE, 0.75 + 0.85 * max(len(phases), 1)), layout="constrained")
-    axes = figure.subplots(max(len(phases), 1), 1, sharex=True, squeeze=False)[:, 0]
+    panels = max(len(phases), 1) + bool(recall)
+    figure = Figure(figsize=(SINGLE, 0.75 + 0.85 * panels), layout="constrained")
+    axes = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
     sizes = found.particles["size"].values
     own = found.particles["phase"].values
     for number, (ax, one) in enumerate(zip(axes, phases, strict=False)):
@@ -58,6 +66,10 @@ def sizes_figure(found: EnsembleStatistics, *, note: str = "") -> Figure:
             ax.set_title(f"{title}, mode {_interval(one.mode)} µm²")
         ax.set(ylim=(-0.22, 1.12), yticks=[], xscale="log")
         ax.spines["left"].set_visible(False)
+    if recall:
+        areas, shares = zip(*recall, strict=True)
+        axes[-1].plot(areas, shares, "o-", color=INK, markersize=2, linewidth=0.8)
+        axes[-1].set(ylim=(0, 1), xscale="log", title="share found, of synthetic particles alike")
     if len(sizes):
         _size_axis(axes[-1], _reach(sizes, own), "x")
         axes[-1].set_xlabel(_size_label(found))

@@ -7,10 +7,15 @@ from typing import Any
 import xarray as xr
 from matplotlib.figure import Figure
 
+from chemoscape.errors import FitError
+from chemoscape.particles.contacts import neighbours_alike
 from chemoscape.particles.findings import EnsembleStatistics
+from chemoscape.particles.recall import recall_of
 from chemoscape.report import figures
+from chemoscape.report.composites import composite_figure
 from chemoscape.report.ensembles import composition_figure, sizes_figure
 from chemoscape.report.particles import overlay_figure
+from chemoscape.report.touching import contacts_figure
 from chemoscape.report.words import synthetic_note
 
 
@@ -58,6 +63,8 @@ def run_figures(
     for name, maps in routes.items():
         named = [labels.get(one, one) for one in maps["standard"].values.tolist()]
         drawn[f"weights-{name}"] = figures.weight_maps(maps, named, note=note)
+        if len(named) in (2, 3) and "composite" not in drawn:
+            drawn["composite"] = composite_figure(maps, named, note=note)
     if "/clustered/components" in node:
         drawn["components"] = figures.components_figure(node["/clustered/components"])
     if "/clustered/clusters" in node:
@@ -70,8 +77,11 @@ def run_figures(
         drawn["stress"] = figures.stress_figure(fields, note=note)
     if "/particles" in node and "/composition" in node:
         drawn["particles"] = _outlined(node["/particles"], routes)
+    if "/particles/contacts" in node and node["/particles/contacts"].sizes["contact"]:
+        drawn["contacts"] = _in_contact(node, routes, note)
     if ensemble is not None:
-        drawn["sizes"] = sizes_figure(ensemble, note=note)
+        recall = recall_of(node["/particles"].attrs)
+        drawn["sizes"] = sizes_figure(ensemble, recall=recall, note=note)
         drawn["size-and-composition"] = composition_figure(ensemble, note=note)
     if truth is not None and "/composition" in node:
         drawn["truth"] = figures.truth_figure(truth, node["/composition"], note=note)
@@ -82,6 +92,17 @@ def _outlined(table: xr.Dataset, routes: dict[str, xr.Dataset]) -> Figure:
     """Particles over the thickness, whichever map they were found in."""
     maps = next(iter(routes.values()))
     return overlay_figure(maps["weight"].sum("standard"), {str(table.attrs["method"]): table})
+
+
+def _in_contact(node: dict[str, xr.Dataset], routes: dict[str, xr.Dataset], note: str) -> Figure:
+    """Particles that touch, and whether neighbours are more alike than chance has it."""
+    table, touching = node["/particles"], node["/particles/contacts"]
+    image = next(iter(routes.values()))["weight"].sum("standard")
+    try:
+        test = neighbours_alike(table, touching)
+    except FitError:  # too few contacts
+        test = None
+    return contacts_figure(table, touching, image, test=test, note=note)
 
 
 def _labels(spectra: xr.Dataset) -> dict[str, str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from itertools import cycle, islice
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from skimage.measure import find_contours
@@ -88,15 +89,20 @@ def overlay_figure(
         number = table.sizes["particle"]
         title = f"{name}: {number} particle{'' if number == 1 else 's'}"
         draw_map(ax, _placed(values, table), title=title, cmap="gray", colourbar=False)
-        lines, colours = [], []
-        for colour, around in zip(islice(cycle(OUTLINES), number), outlines(table), strict=True):
-            lines += around
-            colours += [colour] * len(around)
-        drawn = LineCollection(lines, colors=colours, linewidths=linewidth)
-        ax.add_collection(drawn, autolim=False)
+        draw_outlines(ax, table, linewidth)
     for ax in grid[len(tables) :]:
         ax.set_visible(False)
     return figure
+
+
+def draw_outlines(ax: Axes, table: xr.Dataset, linewidth: float) -> None:
+    """Draw the outlines of the particles of a table over a map in µm, neighbours in two colours."""
+    lines, colours = [], []
+    for colour, around in zip(cycle(OUTLINES), outlines(table), strict=False):
+        lines += around
+        colours += [colour] * len(around)
+    drawn = LineCollection(lines, colors=colours, linewidths=linewidth)
+    ax.add_collection(drawn, autolim=False)
 
 
 def outlines(table: xr.Dataset) -> list[list[np.ndarray]]:

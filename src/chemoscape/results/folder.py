@@ -23,7 +23,15 @@ from chemoscape.results.tree import RESULTS_FILE, save_tree
 #: replaced.
 WRITTEN = (
     *(RESULTS_FILE, "summary.json", "recipe.toml", "report.html", "figures", "spectra.csv"),
-    *("stress-*.vtu", "particles.csv", "particles.h5", "overlay.png", ".DS_Store", "Thumbs.db"),
+    *(
+        "stress-*.vtu",
+        "particles.csv",
+        "contacts.csv",
+        "particles.h5",
+        "overlay.png",
+        ".DS_Store",
+        "Thumbs.db",
+    ),
 )
 WRITTEN_BY_DEMO = ("summary.json", "clean", "miscalibrated", "*-stack.h5", ".DS_Store", "Thumbs.db")
 

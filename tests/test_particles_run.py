@@ -7,12 +7,13 @@ import json
 
 import numpy as np
 import pytest
+from skimage.io import imsave
 
 import chemoscape as cs
 from chemoscape.errors import ChemoscapeError
 from chemoscape.particles import generator
 from chemoscape.particles.table import instances_of
-from chemoscape.recipe import make_recipe, refuse_contradictions
+from chemoscape.recipe import make_recipe, read_recipe, refuse_contradictions
 from chemoscape.stack import build
 
 PIXEL_UM, SIZE = 0.06, 200
@@ -120,6 +121,32 @@ def test_regions_drawn_by_hand_do_not_count(stack):
     assert table.sizes["particle"] == 5
     assert (table["centroid_x"] < 6).all()
     assert json.loads(tree.attrs["summary"])["particles"]["statistics"] is None
+
+
+def test_spectra_groups_and_another_picture(stack, tmp_path):
+    """The two phases part by their spectra; a picture of half the pixels lies on the map's grid."""
+    small = np.zeros((SIZE // 2, SIZE // 2), np.float32)
+    small[70:80, 20:60] = 1.0
+    imsave(tmp_path / "sem.tif", small[::-1], check_contrast=False)
+    corners = [[1.0, 1.0], [11.0, 1.0], [1.0, 11.0]]
+    picture = {
+        "path": "sem.tif",
+        "pixel_um": 2 * PIXEL_UM,
+        "pairs": [[corner, corner] for corner in corners],
+    }
+    made = make_recipe(recipe(stack, n_clusters=2, picture=picture), folder=tmp_path)
+    tree = cs.run(made, output=tmp_path / "out")
+    table, spectra = tree["/particles"], tree["/particles/spectra"]
+    wide = table["centroid_x"].values > 6
+    assert len(set(spectra["label"].values[wide])) == 1
+    assert len(set(spectra["label"].values)) == 2
+    seen = tree["/particles/picture"]["picture"]
+    assert float(seen.sel(y=75 * 0.12, x=40 * 0.12, method="nearest")) == pytest.approx(1, abs=0.01)
+    assert float(seen.sel(y=40 * 0.12, x=40 * 0.12, method="nearest")) == pytest.approx(0, abs=0.01)
+    assert (tmp_path / "out" / "figures" / "picture.png").exists()
+    assert "pairs" in (tmp_path / "out" / "recipe.toml").read_text(encoding="utf-8")
+    again = read_recipe(tmp_path / "out" / "recipe.toml")
+    assert again.particles == made.particles
 
 
 def test_nothing_found_is_a_warning(stack):

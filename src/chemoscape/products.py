@@ -45,6 +45,8 @@ class Products:
     fields: list[StressField] = field(default_factory=list)
     particles: xr.Dataset | None = None
     contacts: xr.Dataset | None = None
+    particle_spectra: xr.Dataset | None = None
+    picture: xr.DataArray | None = None
     ensemble: EnsembleStatistics | None = None
 
 
@@ -246,6 +248,8 @@ def nodes_of(recipe: Recipe, done: Products) -> dict[str, xr.Dataset]:
     if done.particles is not None:
         nodes["/particles"] = done.particles
         nodes["/particles/contacts"] = done.contacts
+        nodes["/particles/spectra"] = done.particle_spectra
+        nodes["/particles/picture"] = None if done.picture is None else done.picture.to_dataset()
     for one in done.fields:
         nodes[f"/stress/{one.boundary}"] = one.dataset
         nodes[f"/stress/{one.boundary}/grid"] = one.to_grid(like=chosen_composition(done, recipe))

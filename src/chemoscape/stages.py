@@ -30,8 +30,10 @@ from chemoscape.mechanics.material import Material
 from chemoscape.particles.findings import EnsembleStatistics
 from chemoscape.particles.geometry import psf_sizes
 from chemoscape.particles.phases import with_composition
+from chemoscape.particles.registration import register
 from chemoscape.particles.segmentation import segment
-from chemoscape.particles.sources import named_map
+from chemoscape.particles.sources import named_map, open_map
+from chemoscape.particles.spectra import cluster_particles, particle_spectra
 from chemoscape.particles.statistics import LEAST, ensemble_statistics
 from chemoscape.preprocess.absorbance import optical_density, smooth
 from chemoscape.preprocess.alignment import align, align_density, crop_common
@@ -395,6 +397,29 @@ def find_particles(done: Products, recipe: Recipe) -> xr.Dataset:
     assert done.od is not None  # noqa: S101 - every run has an optical density
     density = done.od["optical_density"].mean("energy")  # adds along the beam as each energy does
     return psf_sizes(table, density, section.fwhm_um)
+
+
+def spectra_of(table: xr.Dataset, done: Products, recipe: Recipe) -> xr.Dataset:
+    """The spectrum of each particle and, where the recipe asks for it, the group it belongs to."""
+    assert done.od is not None  # noqa: S101 - every run has an optical density
+    spectra = particle_spectra(table, done.od)
+    wanted = recipe.particles.n_clusters
+    if wanted:
+        try:
+            spectra["label"] = cluster_particles(spectra, wanted, recipe.seed)["label"]
+        except FitError as error:
+            warnings.warn(f"particles are not grouped: {error}", ChemoscapeWarning, stacklevel=2)
+    return spectra
+
+
+def other_picture(done: Products, recipe: Recipe) -> xr.DataArray | None:
+    """The picture of another microscope on the grid of the map."""
+    section = recipe.particles.picture
+    if section is None:
+        return None
+    plane = chosen_maps(done, recipe)["weight"][0]
+    picture = open_map(section.path, pixel_um=section.pixel_um)
+    return register(picture, plane, section.pairs).rename("picture")
 
 
 def ensemble_of(table: xr.Dataset, recipe: Recipe) -> EnsembleStatistics | None:

@@ -262,9 +262,11 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
             done.fields = stages.stresses(chosen_composition(done, recipe), recipe)
     if recipe.particles.enabled:
         with log.step("particles"):
+            done.picture = stages.other_picture(done, recipe)  # first: it may be refused
             done.particles = stages.find_particles(done, recipe)
             if done.particles.sizes["particle"]:
                 done.contacts = contacts(done.particles)
+                done.particle_spectra = stages.spectra_of(done.particles, done, recipe)
                 done.ensemble = stages.ensemble_of(done.particles, recipe)
     return done
 

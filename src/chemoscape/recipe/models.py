@@ -325,6 +325,18 @@ class Stress(Section):
         return self
 
 
+class PictureTable(Section):
+    """A picture of the same field by another microscope, such as a scanning electron microscope."""
+
+    path: str = Field(description="the picture (PNG, TIFF, JPEG)")
+    pixel_um: Positive = Field(description="side of its pixel, µm")
+    pairs: list[Annotated[tuple[Pair, Pair], Field(strict=False)]] = Field(
+        min_length=3,
+        description="points seen in both: [[x, y] in the picture, [x, y] in the map], µm from the "
+        "lower left",
+    )
+
+
 class Particles(Section):
     """[particles]: outline particles, measure them, compare their sizes with composition."""
 
@@ -341,6 +353,12 @@ class Particles(Section):
     fwhm_um: Positive = Field(0.08, description="resolution of the microscope, µm")
     exclude: list[RegionTable] = Field(
         [], description="regions drawn by hand in which particles do not count, µm"
+    )
+    n_clusters: int = Field(
+        0, ge=0, description="group the particles by their spectra into so many; 0: not"
+    )
+    picture: PictureTable | None = Field(
+        None, description="another picture to lay under the outlines: path, pixel_um, pairs"
     )
 
 

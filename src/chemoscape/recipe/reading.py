@@ -247,6 +247,10 @@ def _with_absolute_paths(recipe: Recipe, folder: Path) -> Recipe:
         updates["absorbance"] = recipe.absorbance.model_copy(update=files)
     if recipe.drift.shifts:
         updates["drift"] = recipe.drift.model_copy(update={"shifts": absolute(recipe.drift.shifts)})
+    picture = recipe.particles.picture
+    if picture is not None:
+        placed = picture.model_copy(update={"path": absolute(picture.path)})
+        updates["particles"] = recipe.particles.model_copy(update={"picture": placed})
     library = recipe.standards.library
     if (folder / library).exists() or any(mark in library for mark in "/\\"):
         updates["standards"] = recipe.standards.model_copy(update={"library": absolute(library)})

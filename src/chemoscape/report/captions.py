@@ -37,6 +37,11 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "missed or joined here is missed or joined in every number: small particles are missed "
         "more often than large ones.",
     ),
+    "picture": (
+        "The same field by another microscope",
+        "The picture on the grid of the map, by the affine transform through the pairs of points "
+        "that the recipe gives, and the map; outlines are those of the map's particles in both.",
+    ),
     "contacts": (
         "Contacts",
         "Particles in the colour of their mean composition, with a line between those that touch; "

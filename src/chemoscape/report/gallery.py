@@ -12,7 +12,7 @@ from chemoscape.particles.contacts import neighbours_alike
 from chemoscape.particles.findings import EnsembleStatistics
 from chemoscape.particles.recall import recall_of
 from chemoscape.report import figures
-from chemoscape.report.composites import composite_figure
+from chemoscape.report.composites import composite_figure, picture_beside_map_figure
 from chemoscape.report.ensembles import composition_figure, sizes_figure
 from chemoscape.report.particles import overlay_figure
 from chemoscape.report.touching import contacts_figure
@@ -77,6 +77,11 @@ def run_figures(
         drawn["stress"] = figures.stress_figure(fields, note=note)
     if "/particles" in node and "/composition" in node:
         drawn["particles"] = _outlined(node["/particles"], routes)
+    if "/particles/picture" in node:
+        image = next(iter(routes.values()))["weight"].sum("standard")
+        drawn["picture"] = picture_beside_map_figure(
+            node["/particles/picture"]["picture"], image, node["/particles"]
+        )
     if "/particles/contacts" in node and node["/particles/contacts"].sizes["contact"]:
         drawn["contacts"] = _in_contact(node, routes, note)
     if ensemble is not None:

@@ -12,7 +12,7 @@ import numpy as np
 
 import chemoscape as cs
 from chemoscape.particles import generator
-from chemoscape.stack import build
+from chemoscape.particles.experiment import measured_ensemble
 
 # 1. Wires, and a phase for each: the smaller, the more likely to be rich in lithium.
 random = np.random.default_rng(6)
@@ -28,29 +28,13 @@ library = cs.open_library("lixv2o5-model").select(*names)
 energy = np.linspace(511.0, 532.0, 36)
 spectra = library.spectra(energy).values
 spectra = 1.2 * spectra / spectra.max()
-thickness = [
-    generator.density_of(wires, (pixels, pixels), pixel_um, weights=phase == one)
-    for one in range(len(names))
-]
-photons = 2000.0
-counts = np.stack(
-    [
-        random.poisson(
-            photons
-            * generator.blurred_transmission(
-                sum(one * float(mu) for one, mu in zip(thickness, at, strict=True)), 0.08, pixel_um
-            )
-        )
-        for at in spectra.T
-    ]
-)
-x = (np.arange(pixels) + 0.5) * pixel_um
-stack = build(counts, energy, y=x, x=x, quantity="counts", attrs={})
+shares = np.eye(len(names))[phase.astype(int)]
+made = measured_ensemble(random, wires, shares, spectra, energy, (pixels, pixels), pixel_um)
 
 # 3. One recipe.
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder) / "ensemble.h5"
-    cs.save_stack(stack, path)
+    cs.save_stack(made.stack, path)
     results = cs.run(
         {
             "input": {"path": str(path)},

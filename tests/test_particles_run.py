@@ -12,9 +12,9 @@ from skimage.io import imsave
 import chemoscape as cs
 from chemoscape.errors import ChemoscapeError
 from chemoscape.particles import generator
+from chemoscape.particles.experiment import measured_ensemble
 from chemoscape.particles.table import instances_of
 from chemoscape.recipe import make_recipe, read_recipe, refuse_contradictions
-from chemoscape.stack import build
 
 PIXEL_UM, SIZE = 0.06, 200
 NAMES = ["epsilon-Li0.3V2O5", "delta-Li0.9V2O5"]
@@ -35,27 +35,14 @@ def stack(tmp_path_factory):
         )
         for k in range(10)
     ]
-    shape = (SIZE, SIZE)
     energy = np.linspace(512, 530, 16)
     spectra = cs.open_library("lixv2o5-model").select(*NAMES).spectra(energy).values
-    maps = [
-        generator.density_of(wires, shape, PIXEL_UM, weights=[k % 2 != one for k in range(10)])
-        for one in (0, 1)
-    ]
-    counts = [
-        rng.poisson(
-            3000
-            * generator.blurred_transmission(
-                sum(one * mu / spectra.max() for one, mu in zip(maps, at, strict=True)),
-                0.08,
-                PIXEL_UM,
-            )
-        )
-        for at in spectra.T
-    ]
-    x = (np.arange(SIZE) + 0.5) * PIXEL_UM
+    shares = np.array([[k % 2, 1 - k % 2] for k in range(10)])
+    made = measured_ensemble(
+        rng, wires, shares, spectra / spectra.max(), energy, (SIZE, SIZE), PIXEL_UM, counts=3000.0
+    )
     path = tmp_path_factory.mktemp("ensemble") / "wires.h5"
-    cs.save_stack(build(np.stack(counts), energy, y=x, x=x, quantity="counts"), path)
+    cs.save_stack(made.stack, path)
     return path
 
 

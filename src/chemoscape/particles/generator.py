@@ -50,8 +50,6 @@ class Wire:
         Exponent of the superellipse that closes the ends: 2 a spindle, 30 a bar.
     roughness : tuple of float
         Amplitudes (shares of the half-width) of cosine waves along the edges, longest first.
-    composition : float
-        Of the whole wire; NaN where none was given.
     """
 
     y: float
@@ -65,7 +63,6 @@ class Wire:
     taper: float = 0.0
     bluntness: float = 30.0
     roughness: tuple[float, ...] = ()
-    composition: float = float("nan")
 
     @property
     def area(self) -> float:

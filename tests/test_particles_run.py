@@ -11,7 +11,7 @@ from skimage.io import imsave
 
 import chemoscape as cs
 from chemoscape.errors import ChemoscapeError
-from chemoscape.particles import generator
+from chemoscape.particles import shapes
 from chemoscape.particles.experiment import measured_ensemble
 from chemoscape.particles.table import instances_of
 from chemoscape.recipe import make_recipe, read_recipe, refuse_contradictions
@@ -25,7 +25,7 @@ def stack(tmp_path_factory):
     """Ten wires of two phases, side by side: the wider ones hold less lithium."""
     rng = np.random.default_rng(3)
     wires = [
-        generator.Wire(
+        shapes.Wire(
             1.2 + 2.4 * (k // 2),
             3.0 + 6.0 * (k % 2),
             3.0,

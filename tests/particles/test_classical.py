@@ -4,15 +4,10 @@ import numpy as np
 import pytest
 
 from chemoscape.particles.classical import find_wires
-from chemoscape.particles.generator import (
-    Wire,
-    density_of,
-    make_ensemble,
-    measured_density,
-    outline,
-)
+from chemoscape.particles.generator import make_ensemble, measured_density
 from chemoscape.particles.masks import Instances, from_crops, intersection_over_union
 from chemoscape.particles.scaling import rescaled
+from chemoscape.particles.shapes import Wire, density_of, outline
 
 PIXEL = 0.04
 

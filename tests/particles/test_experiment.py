@@ -6,7 +6,7 @@ import numpy as np
 
 import chemoscape as cs
 from chemoscape.particles.experiment import measured_ensemble
-from chemoscape.particles.generator import Wire
+from chemoscape.particles.shapes import Wire
 
 PIXEL = 0.05
 ENERGY = np.linspace(510.0, 530.0, 6)

@@ -12,19 +12,15 @@ from chemoscape.particles.generator import (
     FAINTEST,
     FWHM_PER_SIGMA,
     SMALLEST_MASK,
-    Wire,
     blurred_transmission,
-    density_of,
     make_ensemble,
     measured_density,
-    outline,
     sample_sheets,
     sample_wires,
-    sheets_density,
     smooth_noise,
-    thickness,
     visible,
 )
+from chemoscape.particles.shapes import Wire, density_of, outline, sheets_density, thickness
 
 PIXEL = 0.04
 BAR = Wire(4.0, 4.0, 3.0, 0.4, 0.0)

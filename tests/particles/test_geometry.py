@@ -10,7 +10,7 @@ import xarray as xr
 from scipy import integrate, ndimage
 
 from chemoscape.errors import StackError
-from chemoscape.particles import generator
+from chemoscape.particles import generator, shapes
 from chemoscape.particles.geometry import VARIABLES, psf_sizes
 from chemoscape.particles.masks import Instances, from_crops, from_dense
 from chemoscape.particles.profiles import absorbed, rule
@@ -18,7 +18,7 @@ from chemoscape.particles.table import instances_of, particle_table, write_csv
 from chemoscape.particles.wire_fit import Patch, Shape, _Model, expected, fit_wire
 
 PIXEL, FINE = 0.04, 8
-WIRE = generator.Wire(2.2, 2.2, 2.6, 0.3, 0.4, "flat", 0.5, bluntness=200.0)
+WIRE = shapes.Wire(2.2, 2.2, 2.6, 0.3, 0.4, "flat", 0.5, bluntness=200.0)
 SHAPE = Shape(
     np.array([-1.3, 1.2]),
     np.array([0.02, 0.1, -0.05]),
@@ -33,11 +33,11 @@ def seen(wires, size=110, counts=1500.0, pixel=PIXEL, fwhm=0.08, seed=0, backgro
     """Optical density of wires as measured, and their whole masks."""
     rng = np.random.default_rng(seed)
     grid = (size * FINE, size * FINE)
-    density = generator.density_of(wires, grid, pixel / FINE)
+    density = shapes.density_of(wires, grid, pixel / FINE)
     image = generator.measured_density(
         rng, density, pixel / FINE, fwhm, counts, FINE, background=background
     )
-    masks = [generator.outline(wire, image.shape, pixel) for wire in wires]
+    masks = [shapes.outline(wire, image.shape, pixel) for wire in wires]
     return image, from_crops(image.shape, masks, np.ones(len(wires)))
 
 

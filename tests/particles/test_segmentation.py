@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from chemoscape import blocks
 from chemoscape.errors import ChemoscapeError, ChemoscapeWarning
-from chemoscape.particles import generator, segmentation
+from chemoscape.particles import generator, segmentation, shapes
 from chemoscape.particles.maskrcnn.architecture import PIXEL_UM
 from chemoscape.particles.masks import Instances, from_crops, intersection_over_union
 from chemoscape.particles.scaling import normalised, rescaled
@@ -26,7 +26,7 @@ FIELD = (28.8, 24.0)  # µm: two tiles by two at the network's pixels
 
 def outlined(wires, pixel_um, scores=None) -> Instances:
     shape = tuple(round(side / pixel_um) for side in FIELD)
-    placed = [generator.outline(wire, shape, pixel_um) for wire in wires]
+    placed = [shapes.outline(wire, shape, pixel_um) for wire in wires]
     assert None not in placed
     return from_crops(shape, placed, np.ones(len(wires)) if scores is None else scores)
 
@@ -39,13 +39,13 @@ def wires():
         for wire in generator.sample_wires(rng, FIELD, 70, gathered=0.6)
         if min(wire.y, FIELD[0] - wire.y, wire.x, FIELD[1] - wire.x) > 0.2 and wire.width > 0.12
     ]
-    return [*inside, generator.Wire(14.0, 12.0, 16.0, 0.3, 0.4, bend=0.02)]
+    return [*inside, shapes.Wire(14.0, 12.0, 16.0, 0.3, 0.4, bend=0.02)]
 
 
 def image_of(wires, pixel_um) -> np.ndarray:
     fine = pixel_um / 2
     shape = tuple(2 * round(side / pixel_um) for side in FIELD)
-    density = generator.density_of(wires, shape, fine)
+    density = shapes.density_of(wires, shape, fine)
     rng = np.random.default_rng(0)
     return generator.measured_density(rng, density, fine, counts=1000.0, bins=2)
 
@@ -128,7 +128,7 @@ def test_the_network_s_truth_comes_out(monkeypatch, wires, pixel_um):
 
 
 def test_finer_maps_than_the_network_s(monkeypatch):
-    wires = [generator.Wire(5.0, 6.0, 4.0, 0.4, 0.3), generator.Wire(9.0, 6.0, 3.0, 0.3, 1.9)]
+    wires = [shapes.Wire(5.0, 6.0, 4.0, 0.4, 0.3), shapes.Wire(9.0, 6.0, 3.0, 0.3, 1.9)]
     monkeypatch.setattr(sys.modules[__name__], "FIELD", (12.0, 12.0))
     image = image_of(wires, 0.02)
     pretend(monkeypatch, detector=PretendedDetector(image, outlined(wires, PIXEL_UM)))

@@ -13,7 +13,7 @@ from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
 from chemoscape.errors import StackError
-from chemoscape.particles import generator, tiles
+from chemoscape.particles import generator, shapes, tiles
 from chemoscape.particles.masks import Instances, from_crops, from_dense, intersection_over_union
 
 
@@ -30,9 +30,9 @@ def truth() -> Instances:
     wires = generator.sample_wires(rng, (40.96, 40.96), 160)
     # wires longer than the overlap of any tiling, at steep and at flat angles
     for k, angle in enumerate((0.0, 0.03, 0.8, np.pi / 2, 2.4, 3.1)):
-        wires.append(generator.Wire(6.0 + 5 * k, 20.0, 24.0 + k, 0.25, angle, bend=0.01))
+        wires.append(shapes.Wire(6.0 + 5 * k, 20.0, 24.0 + k, 0.25, angle, bend=0.01))
     shape = (1024, 1024)
-    placed = [mask for wire in wires if (mask := generator.outline(wire, shape, 0.04)) is not None]
+    placed = [mask for wire in wires if (mask := shapes.outline(wire, shape, 0.04)) is not None]
     everything = connected(from_crops(shape, placed, np.ones(len(placed))))
     assert max(everything.boxes[:, 2] - everything.boxes[:, 0]) > 500
     return everything

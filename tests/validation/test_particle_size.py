@@ -14,7 +14,7 @@ import pytest
 from scipy import ndimage
 
 from chemoscape.errors import ChemoscapeError
-from chemoscape.particles import generator
+from chemoscape.particles import generator, shapes
 from chemoscape.particles.geometry import psf_sizes
 from chemoscape.particles.maps import checked
 from chemoscape.particles.masks import from_crops, intersection_over_union
@@ -31,7 +31,7 @@ def field(rng, pixel, profiles):
         width = rng.uniform(2 * FWHM, 5 * FWHM)
         y, x = (np.array(divmod(k, SIDE)) + 0.5) * CELL_UM + rng.uniform(-0.2, 0.2, 2)
         wires.append(
-            generator.Wire(
+            shapes.Wire(
                 float(y),
                 float(x),
                 rng.uniform(2.0, 2.8),
@@ -43,9 +43,9 @@ def field(rng, pixel, profiles):
             )
         )
     size, bins = round(SIDE * CELL_UM / pixel), round(pixel / FINE_UM)
-    density = generator.density_of(wires, (size * bins, size * bins), FINE_UM)
+    density = shapes.density_of(wires, (size * bins, size * bins), FINE_UM)
     image = generator.measured_density(rng, density, FINE_UM, FWHM, 1500.0, bins)
-    outlines = [generator.outline(wire, image.shape, pixel) for wire in wires]
+    outlines = [shapes.outline(wire, image.shape, pixel) for wire in wires]
     return image, from_crops(image.shape, outlines, np.ones(len(wires))), wires
 
 

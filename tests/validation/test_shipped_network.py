@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chemoscape.particles import evaluation, generator
+from chemoscape.particles import evaluation, generator, shapes
 from chemoscape.particles.segmentation import finder, segment
 
 pytest.importorskip("onnxruntime", reason="the extra segment is not installed")
@@ -55,10 +55,10 @@ def test_a_map_larger_than_a_tile_has_no_seams():
     """Wires across the seams of tiles are found once and whole."""
     rng = np.random.default_rng(10_000_002)
     wires = [
-        generator.Wire(12.8, 4.0 + 5 * k, 8.0, 0.3, angle, optical_density=0.8)
+        shapes.Wire(12.8, 4.0 + 5 * k, 8.0, 0.3, angle, optical_density=0.8)
         for k, angle in enumerate((0.2, 1.57, 2.6, 0.0, 1.2))
     ]
-    fine = generator.density_of(wires, (1280, 1280), 0.02)
+    fine = shapes.density_of(wires, (1280, 1280), 0.02)
     image = generator.measured_density(rng, fine, 0.02, counts=3000.0, bins=2)
     table = segment(image, "maskrcnn", pixel_um=0.04)
     truth = sorted(wire.area for wire in wires)

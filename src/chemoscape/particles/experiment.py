@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
-from chemoscape.particles.generator import Wire, blurred_transmission, density_of
+from chemoscape.particles.generator import blurred_transmission
+from chemoscape.particles.shapes import Wire, density_of
 from chemoscape.stack import build
 
 

@@ -10,12 +10,12 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the extra train is not installed")
 
-from chemoscape.particles import evaluation, generator  # noqa: E402
+from chemoscape.particles import evaluation, generator, shapes  # noqa: E402
 from chemoscape.particles.maskrcnn import data, training  # noqa: E402
 
 SIDE = 128
 NUMBERS = range(40)
-WIRE = generator.Wire(0.0, 0.0, 3.0, 0.2, 0.0)
+WIRE = shapes.Wire(0.0, 0.0, 3.0, 0.2, 0.0)
 
 
 @pytest.fixture(scope="module")

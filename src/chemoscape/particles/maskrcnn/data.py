@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from chemoscape.particles import generator
+from chemoscape.particles import generator, shapes
 from chemoscape.particles.maskrcnn.architecture import PIXEL_UM
 from chemoscape.particles.masks import Instances
 from chemoscape.particles.scaling import normalised, rescaled
@@ -84,10 +84,10 @@ def training_ensemble(rng: np.random.Generator, side: int = SIDE) -> generator.E
         weights = np.clip(rng.beta(0.6, 0.5, n_wires), 0.0, 1.0)
     grid = (cells, cells)
     texture = generator.smooth_noise(rng, grid, int(rng.integers(4, 16)), rng.uniform(0, 0.2))
-    density = generator.density_of(wires, grid, fine_um, weights, texture)
+    density = shapes.density_of(wires, grid, fine_um, weights, texture)
     if rng.random() < 0.6:
         sheets = generator.sample_sheets(rng, field_um, rng.poisson(1.2 * per_field))
-        density += generator.sheets_density(sheets, grid, fine_um)
+        density += shapes.sheets_density(sheets, grid, fine_um)
     fwhm_um = float(rng.uniform(0.05, 0.13)) if ratio < 1.5 else float(rng.uniform(0.07, 0.16))
     image = generator.measured_density(
         rng,
@@ -106,7 +106,7 @@ def training_ensemble(rng: np.random.Generator, side: int = SIDE) -> generator.E
     return generator.Ensemble(image[:side, :side], PIXEL_UM, fwhm_um, instances, seen)
 
 
-def diagonals(wires: tuple[generator.Wire, ...]) -> np.ndarray:
+def diagonals(wires: tuple[shapes.Wire, ...]) -> np.ndarray:
     """Which classes each wire belongs to, shape (n, 2): rising, falling, or near an axis both."""
     angles = np.degrees([wire.angle for wire in wires]) % 180
     stub = np.array([wire.length / wire.width < STUB for wire in wires], bool)

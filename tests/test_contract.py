@@ -116,6 +116,7 @@ ROOMS = [
     "products",
     "report",
     "stages",
+    "particle_stages",
     "workflow",
     "look",
     "demo",

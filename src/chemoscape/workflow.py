@@ -16,7 +16,7 @@ from typing import Any
 
 import xarray as xr
 
-from chemoscape import blocks, results, stages
+from chemoscape import blocks, particle_stages, results, stages
 from chemoscape.errors import (
     ChemoscapeError,
     ChemoscapeWarning,
@@ -262,12 +262,12 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
             done.fields = stages.stresses(chosen_composition(done, recipe), recipe)
     if recipe.particles.enabled:
         with log.step("particles"):
-            done.picture = stages.other_picture(done, recipe)  # first: it may be refused
-            done.particles = stages.find_particles(done, recipe)
+            done.picture = particle_stages.other_picture(done, recipe)  # first: it may be refused
+            done.particles = particle_stages.find_particles(done, recipe)
             if done.particles.sizes["particle"]:
                 done.contacts = contacts(done.particles)
-                done.particle_spectra = stages.spectra_of(done.particles, done, recipe)
-                done.ensemble = stages.ensemble_of(done.particles, recipe)
+                done.particle_spectra = particle_stages.spectra_of(done.particles, done, recipe)
+                done.ensemble = particle_stages.ensemble_of(done.particles, recipe)
     return done
 
 

@@ -40,6 +40,8 @@ UNREADABLE = (
     AttributeError,
     pickle.UnpicklingError,
 )
+#: Seconds after which the state is saved between validations too.
+SAVE_EVERY = 600.0
 PARTS = ("objectness", "proposal", "class", "box", "mask")
 
 
@@ -164,7 +166,7 @@ def train(
     validation = _validation(plan, workers)
     sums, steps = dict.fromkeys(PARTS, torch.zeros((), device=where)), 0
     last = plan.images // plan.batch * plan.batch
-    goal = _next_goal(plan, state.seen)
+    goal, saved = _next_goal(plan, state.seen), 0.0
     for batch in _batches(plan, state.seen, workers, where):
         parts = _step(state, batch.to(where))
         sums = {name: sums[name] + parts[name] for name in PARTS}
@@ -172,7 +174,7 @@ def train(
         due = state.seen >= goal
         seconds = time.monotonic() - started
         late = minutes is not None and seconds > 60 * minutes
-        if not (due or late):
+        if not (due or late or seconds - saved > SAVE_EVERY):
             continue
         mean = {name: float(total) / steps for name, total in sums.items()}
         if not all(map(math.isfinite, mean.values())):
@@ -189,6 +191,7 @@ def train(
             goal = _next_goal(plan, state.seen)
             sums, steps = dict.fromkeys(PARTS, torch.zeros((), device=where)), 0
         _save(folder, state)
+        saved = seconds
         if late and state.seen < last:
             return None
     return state.mean

@@ -69,6 +69,16 @@ def test_segment_results(here, demo_run, capsys):
     assert "no map is called 'gold'" in complaint(capsys, [*arguments, "--map", "gold"])
 
 
+def test_nothing_found_is_said(here, capsys):
+    noise = np.random.default_rng(0).normal(0, 0.05, (64, 64)).astype(np.float32)
+    imsave(here / "n.tif", noise, check_contrast=False)
+    arguments = ["particles", "segment", "n.tif", "--pixel-um", "0.04", "--method", "classical"]
+    assert main(arguments) == 0
+    said = capsys.readouterr()
+    assert "particles   0" in said.out
+    assert "warning: no particle reaches a score of 0.3" in said.err
+
+
 def test_segment_refuses_in_one_sentence(here, picture, capsys):
     command = ["particles", "segment"]
     assert "--pixel-um" in complaint(capsys, [*command, "wires.tif"])

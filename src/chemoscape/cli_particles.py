@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from chemoscape.console import answer, progress_bar, warnings_in_a_line
-from chemoscape.errors import ChemoscapeError
+from chemoscape.errors import ChemoscapeError, ChemoscapeWarning
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -66,6 +66,7 @@ def segment_map(
     json
         Print the numbers as JSON.
     """
+    import warnings
     from json import dumps
 
     from chemoscape.particles.segmentation import segment
@@ -87,6 +88,13 @@ def segment_map(
         progress("finding particles")
         table = segment(image, method, fwhm_um=fwhm_um, threshold=threshold, model=model)
         facts = _facts(table)
+        if not facts["n_particles"]:
+            warnings.warn(
+                f"no particle reaches a score of {facts['threshold']:g}: the methods look for "
+                "wires; try the other --method or a lower --threshold, and check the pixel size",
+                ChemoscapeWarning,
+                stacklevel=1,
+            )
         write_csv(table, staging / "particles.csv")
         table.to_netcdf(staging / "particles.h5", engine="h5netcdf")
         save_figure(overlay_figure(image, {table.attrs["method"]: table}), staging / "overlay.png")

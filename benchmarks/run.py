@@ -21,8 +21,9 @@ from whole import whole
 
 import chemoscape as cs
 from chemoscape.errors import ChemoscapeWarning
+from particles import particles
 
-PARTS = ("density", "growth", "drift", "decomposition", "files", "whole")
+PARTS = ("density", "growth", "drift", "decomposition", "files", "particles", "whole")
 
 
 def main() -> None:
@@ -56,6 +57,8 @@ def main() -> None:
         if "files" in chosen.only:
             (Path(folder) / "files").mkdir()
             files(Path(folder) / "files")
+        if "particles" in chosen.only:
+            particles()
         if "whole" in chosen.only:
             whole(Path(folder))
 

@@ -122,12 +122,17 @@ def for_each_band(work: Callable[[slice], None], n_rows: int, *, rows_per_band: 
     parts = bands(n_rows, rows_per_band)
     listener = _listener.get()
     with (
-        _pools(len(sys.modules)).limit(limits=1),
+        one_blas_thread(),
         ThreadPoolExecutor(max_workers=min(n_workers(), max(len(parts), 1))) as pool,
     ):
         for done, _ in enumerate(pool.map(work, parts), start=1):
             if listener is not None:
                 listener(done, len(parts))
+
+
+def one_blas_thread() -> Any:
+    """Context in which BLAS and OpenMP use one thread: for small matrices their own only wait."""
+    return _pools(len(sys.modules)).limit(limits=1)
 
 
 def as_pixels(cube: np.ndarray) -> np.ndarray:

@@ -37,6 +37,9 @@ class Products:
     library: Library | None = None
     direct: xr.Dataset | None = None
     match: xr.Dataset | None = None
+    targets: xr.Dataset | None = None
+    regions: xr.Dataset | None = None
+    parts: xr.Dataset | None = None
     cluster_library: Library | None = None
     clustered: xr.Dataset | None = None
     damage: Damage | None = None
@@ -236,6 +239,9 @@ def nodes_of(recipe: Recipe, done: Products) -> dict[str, xr.Dataset]:
         "/clustered/components": done.components,
         "/clustered/clusters": done.clusters,
         "/clustered/match": done.match,
+        "/clustered/targets": done.targets,
+        "/regions": done.regions,
+        "/factorisation": done.parts,
     }
     if done.clustered is None:
         nodes["/clustered"] = None if done.components is None else xr.Dataset()

@@ -12,22 +12,16 @@ import numpy as np
 import xarray as xr
 
 from chemoscape import stack as stacks
-from chemoscape.chemistry import composition
-from chemoscape.decompose.clusters import cluster, merge_clusters
-from chemoscape.decompose.components import principal_components
-from chemoscape.decompose.direct import deconvolve
-from chemoscape.decompose.matching import library_from_clusters, match
 from chemoscape.errors import (
     ChemoscapeError,
     ChemoscapeWarning,
-    FitError,
     RecipeError,
     StackError,
 )
 from chemoscape.formats import open_stack
 from chemoscape.mechanics.fields import StressField, stress
 from chemoscape.mechanics.material import Material
-from chemoscape.preprocess.absorbance import optical_density, smooth
+from chemoscape.preprocess.absorbance import optical_density
 from chemoscape.preprocess.alignment import align, align_density, crop_common
 from chemoscape.preprocess.artefacts import Touched, despike, level_lines
 from chemoscape.preprocess.beam.given import holds_images
@@ -42,8 +36,6 @@ from chemoscape.recipe import (
     Recipe,
 )
 from chemoscape.region import Region
-from chemoscape.standards.folder import open_library
-from chemoscape.standards.library import Library
 
 
 def read(recipe: Recipe, **otherwise: Any) -> xr.DataArray:
@@ -230,129 +222,6 @@ def _other_visits(done: Products, recipe: Recipe) -> xr.Dataset:
     return absorb(stack, recipe) if od is None else od
 
 
-def group(od: xr.Dataset, recipe: Recipe) -> tuple[xr.Dataset, xr.Dataset]:
-    """Principal components, and clusters of pixels with alike spectra."""
-    section = recipe.clusters
-    pcs = principal_components(od, seed=recipe.seed)
-    groups = cluster(
-        od,
-        pcs,
-        n_clusters=section.n_clusters,
-        n_components=section.n_components,
-        seed=recipe.seed,
-    )
-    if section.merge:
-        groups = merge_clusters(od, groups, section.merge)
-    return pcs, groups
-
-
-def standards(recipe: Recipe) -> Library:
-    """Open the library and select the standards that the recipe names."""
-    if not recipe.standards.library:
-        raise RecipeError(
-            "[standards] library names no library",
-            remedy="name a folder with a library.toml, or turn [standards] off",
-        )
-    library = open_library(recipe.standards.library)
-    wanted = recipe.standards.select
-    return library.select(*wanted) if wanted and wanted != "matched" else library
-
-
-def matched_standards(library: Library, table: xr.Dataset) -> Library:
-    """The standards that take part in the best match of any cluster."""
-    present = (table.weight.values > 0).any(axis=0)
-    return library.select(*np.array(library.names)[present])
-
-
-def compare(groups: xr.Dataset, library: Library, recipe: Recipe) -> xr.Dataset:
-    """Every cluster's spectrum against combinations of standards."""
-    return match(
-        groups,
-        library,
-        baseline=_baseline(recipe),
-        energy_shift=_energy_shift(recipe),
-        fit_range=recipe.deconvolution.range,
-        resolution_eV=recipe.clusters.resolution_eV,
-    )
-
-
-def direct_route(od: xr.Dataset, library: Library, recipe: Recipe) -> xr.Dataset:
-    """Orange arrows of Figure 2: every pixel against the standards."""
-    return _fit(od, library, recipe, energy_shift=_energy_shift(recipe))
-
-
-def _fit(od: xr.Dataset, library: Library, recipe: Recipe, *, energy_shift: Any) -> xr.Dataset:
-    """Deconvolve as the recipe says."""
-    section = recipe.deconvolution
-    return deconvolve(
-        od,
-        library,
-        nonnegative=section.nonnegative,
-        baseline=_baseline(recipe),
-        energy_shift=energy_shift,
-        weights=section.weights,
-        fit_range=section.range,
-    )
-
-
-def clustered_route(
-    od: xr.Dataset, groups: xr.Dataset, table: xr.Dataset, recipe: Recipe
-) -> tuple[Library, xr.Dataset]:
-    """Teal arrows of Figure 2: every pixel against the clusters that were matched to standards."""
-    own = library_from_clusters(groups, table)
-    return own, _fit(od, own, recipe, energy_shift=0.0)
-
-
-def compositions(done: Products, recipe: Recipe) -> dict[str, xr.Dataset]:
-    """The composition that each route gives.
-
-    The Gaussian filter (Equation 5) acts on the optical density and the fit is made once more. For
-    an unconstrained fit that is the same as filtering weights, as the paper does; non-negative
-    weights have one-sided errors, which a filter behind the fit would average into a bias.
-    """
-    section = recipe.composition
-    routes = {
-        "direct": (done.direct, done.library),
-        "clustered": (done.clustered, done.cluster_library),
-    }
-    found = {}
-    for name, (maps, library) in routes.items():
-        if maps is None or library is None or done.od is None:
-            continue
-        comp = composition(
-            maps,
-            library,
-            normalise=section.normalise,
-            min_thickness=section.min_thickness,
-        )
-        if section.smooth_px > 0:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ChemoscapeWarning)  # said already by the first fit
-                maps = _fit(
-                    smooth(done.od, section.smooth_px),
-                    library,
-                    recipe,
-                    energy_shift=maps.attrs["energy_shift_eV"],
-                )
-        found[name] = composition(
-            maps,
-            library,
-            refine=section.refine,
-            normalise=section.normalise,
-            mask=comp["mask"],
-        ).assign_attrs(
-            smooth_px=section.smooth_px, noise_length_px=section.smooth_px * section.refine
-        )
-        if not found[name]["composition"].notnull().any():
-            raise FitError(
-                f"the {name} route finds a composition in no pixel",
-                str(recipe.input.path),
-                "look whether I0 is free of sample and the standards are of this edge, or lower "
-                "[composition] min_thickness",
-            )
-    return found
-
-
 def stresses(comp: xr.Dataset, recipe: Recipe) -> list[StressField]:
     """Stress for every boundary asked for, on one mesh."""
     section = recipe.stress
@@ -365,11 +234,3 @@ def stresses(comp: xr.Dataset, recipe: Recipe) -> list[StressField]:
         order=section.order,
         plane=section.plane,
     )
-
-
-def _baseline(recipe: Recipe) -> Any:
-    return None if recipe.deconvolution.baseline == "none" else recipe.deconvolution.baseline
-
-
-def _energy_shift(recipe: Recipe) -> Any:
-    return recipe.calibration.energy_shift if recipe.calibration.enabled else 0.0

@@ -16,7 +16,8 @@ from typing import Any
 
 import xarray as xr
 
-from chemoscape import blocks, particle_stages, results, stages
+from chemoscape import blocks, fitting_stages, particle_stages, results, stages
+from chemoscape.decompose.energy import EnergyShift
 from chemoscape.errors import (
     ChemoscapeError,
     ChemoscapeWarning,
@@ -35,6 +36,7 @@ from chemoscape.recipe import (
 from chemoscape.report.figures import figure_png
 from chemoscape.report.gallery import run_figures
 from chemoscape.report.html import LARGEST_BYTES, report_html
+from chemoscape.standards.library import Library
 
 #: Called with a step's name when it begins.
 Progress = Callable[[str], None]
@@ -216,7 +218,7 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
             done.stack, done.touched = stages.mend(done.stack, recipe)
     fitted = recipe.standards.enabled and recipe.deconvolution.enabled
     with log.step("standards"):  # before the work, so that a wrong name is not found only after it
-        library = stages.standards(recipe) if fitted else None
+        library = fitting_stages.standards(recipe) if fitted else None
     if stages.uses_detector_images(recipe):
         with log.step("optical density"):
             done.od = stages.absorb(done.stack, recipe)
@@ -231,32 +233,38 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
             done.od = stages.absorb(done.stack, recipe)
     if recipe.clusters.enabled:
         with log.step("components and clusters"):
-            done.components, done.clusters = stages.group(done.od, recipe)
+            done.components, done.clusters = fitting_stages.group(done.od, recipe)
+    if recipe.factorisation.enabled:
+        assert done.clusters is not None  # noqa: S101 - the recipe has checked
+        with log.step("factorisation"):
+            done.parts = fitting_stages.factorised(done.od, done.clusters, recipe)
     if library is None:
         return done
     done.library = library
+    axis = fitting_stages.anchored(done.od, recipe)
     if done.clusters is not None:
         with log.step("match"):
-            done.match = stages.compare(done.clusters, done.library, recipe)
+            done.match = fitting_stages.compare(done.clusters, done.library, recipe, axis)
     if recipe.standards.select == "matched":
         assert done.match is not None  # noqa: S101 - the recipe has clusters
-        done.library = stages.matched_standards(done.library, done.match)
+        done.library = fitting_stages.matched_standards(done.library, done.match)
     if recipe.deconvolution.route in ("direct", "both"):
         with log.step("direct route"):
-            done.direct = stages.direct_route(done.od, done.library, recipe)
+            done.direct = fitting_stages.direct_route(done.od, done.library, recipe, axis)
     if recipe.deconvolution.route != "direct":
         assert done.clusters is not None and done.match is not None  # noqa: S101, PT018 - checked
         with log.step("clustered route"):
-            done.cluster_library, done.clustered = stages.clustered_route(
+            done.cluster_library, done.clustered = fitting_stages.clustered_route(
                 done.od, done.clusters, done.match, recipe
             )
+    _fit_more(done, library, recipe, log)
     if recipe.damage.enabled and done.stack.attrs["quantity"] == "counts":
         with log.step("radiation damage"):
             done.damage, done.dose = stages.damaged(done, recipe)
     if not recipe.composition.enabled:
         return done
     with log.step("composition"):
-        done.compositions = stages.compositions(done, recipe)
+        done.compositions = fitting_stages.compositions(done, recipe)
     if recipe.stress.enabled:
         with log.step("stress"):
             done.fields = stages.stresses(chosen_composition(done, recipe), recipe)
@@ -269,6 +277,19 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
                 done.particle_spectra = particle_stages.spectra_of(done.particles, done, recipe)
                 done.ensemble = particle_stages.ensemble_of(done.particles, recipe)
     return done
+
+
+def _fit_more(done: Products, library: Library, recipe: Recipe, log: _Log) -> None:
+    """Beside the routes, on their energy axis: every standard on its own, and regions."""
+    assert done.od is not None  # noqa: S101 - every run has an optical density
+    found = done.direct if done.direct is not None else done.match
+    assert found is not None  # noqa: S101 - one of the routes was taken
+    axis = EnergyShift.from_attrs(found.attrs)
+    if done.components is not None:
+        done.targets = fitting_stages.targets_of(done.components, library, recipe, axis)
+    if recipe.deconvolution.regions:
+        with log.step("regions"):
+            done.regions = fitting_stages.fit_regions(done.od, library, recipe, axis)
 
 
 def _as_recipe(recipe: Recipe | str | Path | Mapping[str, Any]) -> Recipe:

@@ -11,7 +11,7 @@ from scipy.optimize import nnls
 from chemoscape.decompose import kernels
 
 
-def fit(columns, density, *, free=None, variance=None, slopes=None):
+def fit(columns, density, *, free=None, summed=None, variance=None, slopes=None):
     """Call the kernel with fresh output arrays."""
     n_pixels, (_, n) = len(density), columns.shape
     weighted = variance is not None
@@ -26,6 +26,7 @@ def fit(columns, density, *, free=None, variance=None, slopes=None):
         columns,
         np.zeros_like(columns) if slopes is None else slopes,
         np.zeros(n, dtype=bool) if free is None else free,
+        np.zeros(n) if summed is None else summed,
         density.astype(np.float32),
         np.ones_like(density, dtype=np.float32)
         if variance is None

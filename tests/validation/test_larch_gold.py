@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from chemoscape.decompose.lcf import linear_combination_fit
+from chemoscape.decompose.ranking import rank_combinations
 from chemoscape.standards.library import Library, Standard
 
 PRINTED = {
@@ -24,7 +25,7 @@ def gold(data_folder):
     first, last = (np.flatnonzero(energy <= edge)[-1] for edge in (11870, 12030))
     spectra = {
         name: np.loadtxt(folder / f"{name}.dat", unpack=True)
-        for name in ("s1", "s2", "s3", "s5", "s6")
+        for name in ("s1", "s2", "s3", "s4", "s5", "s6")
     }
     return (energy[first : last + 1], mu[first : last + 1]), spectra
 
@@ -47,20 +48,43 @@ def test_printed_weights_and_chi2(gold, names):
     assert round(fit.chi2, 1) == chi2
 
 
-def test_the_near_tie_is_three_in_bic_with_effective_points(gold):
+@pytest.fixture(scope="module")
+def ranked(gold):
+    """All combinations of all standards, as many points as count."""
     unknown, spectra = gold
-    bic = {}
-    for names in (("s1", "s2", "s3", "s6"), ("s1", "s2", "s3", "s5")):
-        library = Library(
-            "gold", "gold", "Au", tuple(Standard(name, name, 0.0, *spectra[name]) for name in names)
-        )
-        fit = linear_combination_fit(
-            unknown,
-            library,
-            sum_to_one=True,
-            baseline=None,
-            energy_shift=0.0,
-            resolution_eV=5.3,
-        )
-        bic[names[-1]] = fit.bic
-    assert bic["s5"] - bic["s6"] == pytest.approx(3.0, abs=0.1)
+    library = Library(
+        "gold", "gold", "Au", tuple(Standard(name, name, 0.0, *spectra[name]) for name in spectra)
+    )
+    return rank_combinations(
+        unknown,
+        library,
+        sd=0.001,
+        sum_to_one=True,
+        baseline=None,
+        energy_shift=0.0,
+        resolution_eV=5.3,
+    )
+
+
+def test_all_printed_combinations_are_in_one_ranking(ranked):
+    found = {fit.standards: fit for fit in ranked.fits}
+    assert ranked.n_combinations == 6 + 15 + 20 + 15
+    for names, (weights, chi2) in PRINTED.items():
+        np.testing.assert_allclose(found[names].weights, weights, atol=1e-5)
+        assert round(found[names].chi2, 1) == chi2
+
+
+def test_the_near_tie_is_three_in_bic_with_effective_points(ranked, gold):
+    """With every point counted it would be taken for settled."""
+    first, second = ranked.fits[:2]
+    assert first.standards == ("s1", "s2", "s3", "s6")
+    assert second.standards == ("s1", "s2", "s3", "s5")
+    assert ranked.runners_up == (second,)
+    assert ranked.delta_bic[1] == pytest.approx(3.0, abs=0.1)
+    assert ranked.delta_bic[2] > 20
+    assert first.n_effective == pytest.approx(30.2, abs=0.1)
+    text = str(ranked)
+    assert "160 points, of which n_eff = 30.2 count in BIC" in text
+    assert "1 runner-up within 6 in BIC" in text
+    every = 160 * np.log(second.chi2 / first.chi2)
+    assert every == pytest.approx(15.8, abs=0.1)

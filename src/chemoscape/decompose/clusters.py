@@ -10,10 +10,12 @@ import numpy as np
 import xarray as xr
 from scipy.cluster.hierarchy import linkage
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
 
 from chemoscape import stack as stacks
+from chemoscape.decompose.averages import mean_spectra
 from chemoscape.errors import ChemoscapeWarning, FitError
 
 #: Silhouettes are quadratic in pixels: this many, drawn at random, are enough to 0.02.
@@ -21,6 +23,8 @@ SILHOUETTE_PIXELS = 2000
 MOST_CLUSTERS = 8
 #: Pixels whose spectrum varies less than this share of the strongest have no shape to group by.
 LEAST_STRUCTURE = 0.1
+#: Fewer pixels than this make a noisy spectrum.
+FEW_PIXELS = 10
 
 
 def cluster(
@@ -35,19 +39,21 @@ def cluster(
 
     k-means (k-means++, ten starts) on score vectors without their share of a constant, scaled to
     unit length: raw scores would group by thickness, and by whatever absorbs alike at all energies.
-    Pixels with hardly any structure in their spectrum are left out. The spectrum of a cluster is
-    the mean of its pixels' optical densities.
+    Scores of centred components count with their mean spectrum, or they would group by thickness
+    too. Pixels with hardly any structure in their spectrum are left out. The spectrum of a cluster
+    is the mean of its pixels' optical densities.
 
     Parameters
     ----------
     od : Dataset of `optical_density`, or a Stack of optical densities
     pcs : Dataset of `principal_components`
+        Of the same pixels.
     n_clusters : int or "auto"
         "auto" takes the number from 2 to 8 with the best silhouette, and 1 when the rank is 1:
         k-means would group the noise.
     n_components : int, optional
-        Scores used; default the Marchenko-Pastur rank (or that of split halves), at
-        least 2.
+        Scores used; default the Marchenko-Pastur rank (or that of split halves), without a last
+        component that is the same in all pixels, at least 2.
     seed : int
 
     Returns
@@ -55,17 +61,32 @@ def cluster(
     Dataset
         ``label(y, x)`` (-1 where not clustered, 0.. by falling size), ``spectrum`` and
         ``spectrum_se`` (cluster, energy; mean optical density and its standard error), ``size``
-        (pixels), ``linkage(merge, 4)`` (scipy's, Ward, on the clusters' centres). Attributes:
+        (pixels), ``linkage(merge, 4)`` (scipy's, Ward, on the clusters' centres),
+        ``feature(feature_axis, y, x)`` (what k-means saw, NaN where not clustered). Attributes:
         ``silhouette`` (-1 to 1), ``n_components``, ``seed``.
 
     Raises
     ------
     FitError
-        More clusters than pixels, or components, that exist.
+        More clusters than pixels, or components, that exist; no spectrum has any structure; the
+        components are of another image.
+
+    Warns
+    -----
+    ChemoscapeWarning
+        A cluster has fewer than ten pixels, or fewer clusters than asked for have any.
     """
     density = od["optical_density"] if isinstance(od, xr.Dataset) else od
     stacks.check(density, "optical_density")
+    if pcs["sample"].shape != density.shape[1:]:
+        raise FitError(
+            f"the components are of {' × '.join(map(str, pcs['sample'].shape))} pixels, the stack "
+            f"has {' × '.join(map(str, density.shape[1:]))}",
+            remedy="compute them from this stack",
+        )
     rank = pcs.attrs["rank_mp"] if pcs.attrs["rank_mp"] >= 0 else pcs.attrs["rank_cv"]
+    if rank > 1 and pcs.attrs.get("common_component", 0) == rank:
+        rank -= 1  # an error of I0 would group thin pixels apart from thick ones
     found = min(max(int(rank), 2), pcs.sizes["pc"])
     used = found if n_components is None else n_components
     if not 1 <= used <= pcs.sizes["pc"]:
@@ -74,7 +95,7 @@ def cluster(
             remedy="set [clusters] n_components to fewer",
         )
     inside, features = _features(pcs, used)
-    if n_clusters == "auto" and rank == 1 and not pcs.attrs["centred"]:
+    if n_clusters == "auto" and rank == 1 - bool(pcs.attrs["centred"]):
         n_clusters = 1
     if n_clusters != "auto" and not 1 <= int(n_clusters) <= len(features):
         raise FitError(
@@ -106,39 +127,79 @@ def merge_clusters(
             f"{len(known) - 1}, each once",
             remedy="correct [clusters] merge",
         )
-    labels = groups["label"].values.ravel().copy()
+    labels = groups["label"].values.ravel().astype(int)
     for group in merge:
         labels[np.isin(labels, list(group))] = min(group)
-    inside = labels >= 0
+    return regroup(od, groups, labels)
+
+
+def regroup(od: xr.Dataset | xr.DataArray, groups: xr.Dataset, labels: np.ndarray) -> xr.Dataset:
+    """Describe clusters anew after their pixels were given other labels.
+
+    Parameters
+    ----------
+    od : Dataset of `optical_density`, or a Stack of optical densities
+    groups : Dataset of `cluster`
+    labels : ndarray of int, shape (n_pixels,)
+        New labels of all pixels, flat, in any numbers; below 0 where not clustered, as before.
+
+    Returns
+    -------
+    Dataset
+        As `cluster` returns it, numbered by falling size, and ``from_cluster(before, cluster)``:
+        how many pixels of each cluster before went into which now.
+    """
+    density = od["optical_density"] if isinstance(od, xr.Dataset) else od
+    before = groups["label"].values.ravel().astype(int)
+    if before.size != density[0].size:
+        raise FitError(
+            f"the clusters are of {before.size} pixels, the stack has {density[0].size}",
+            remedy="cluster this stack first",
+        )
+    inside = before >= 0
+    seed = int(groups.attrs["seed"])
     features = groups["feature"].values.reshape(groups.sizes["feature_axis"], -1)[:, inside].T
-    merged = np.unique(labels[inside], return_inverse=True)[1]
-    silhouette = _silhouette(features, merged, int(groups.attrs["seed"]))
-    return _describe(
+    new = np.unique(labels[inside], return_inverse=True)[1]
+    result = _describe(
         density,
         inside,
-        merged,
+        new,
         features,
-        silhouette,
+        _silhouette(features, new, seed),
         int(groups.attrs["n_components"]),
-        int(groups.attrs["seed"]),
+        seed,
     )
+    moved = np.zeros((groups.sizes["cluster"], result.sizes["cluster"]), dtype=int)
+    np.add.at(moved, (before[inside], result["label"].values.ravel()[inside]), 1)
+    told = {"long_name": "pixels of a cluster before that are in a cluster now"}
+    return result.assign(from_cluster=(("before", "cluster"), moved, told))
 
 
 def _features(pcs: xr.Dataset, used: int) -> tuple[np.ndarray, np.ndarray]:
     """Which pixels (bool, flat) can be grouped, and their features (pixel, axis) of unit length.
 
     Distances between features are those between spectra, each less its own mean over energy: with
-    eigenspectra ``V`` less their means and ``M = V·Vᵀ``, features are the scores times ``√M``.
+    eigenspectra ``V`` less their means and ``M = V·Vᵀ``, features are the scores times ``√M``. The
+    mean spectrum of centred components is one more, with a score of 1.
     """
     spectra = pcs["eigenspectrum"].values[:used]
+    scores = pcs["score"].values[:used].reshape(used, -1).T.astype(np.float64)
+    if pcs.attrs["centred"]:
+        spectra = np.vstack([pcs["mean"].values, spectra])
+        scores = np.column_stack([np.ones(len(scores)), scores])
     spectra = spectra - spectra.mean(axis=1, keepdims=True)
     value, vector = np.linalg.eigh(spectra @ spectra.T)
-    root = vector * np.sqrt(np.maximum(value, 0))
-    scores = pcs["score"].values[:used].reshape(used, -1).T.astype(np.float64)
-    features = scores @ root
+    features = scores @ (vector * np.sqrt(np.maximum(value, 0)))
     length = np.linalg.norm(features, axis=1)
-    inside = pcs["sample"].values.ravel()
-    inside = inside & (length > LEAST_STRUCTURE * np.percentile(length[inside], 95))
+    inside = pcs["sample"].values.ravel() & np.isfinite(length)
+    longest = float(np.percentile(length[inside], 95)) if inside.any() else 0.0
+    level = float(np.abs(scores[inside]).max(initial=0.0)) * float(np.abs(spectra).max(initial=0.0))
+    if not longest > 1e-6 * level:
+        raise FitError(
+            "no spectrum of the sample changes with energy, so there is no shape to group by",
+            remedy="turn [clusters] off, or check the energies and I0",
+        )
+    inside = inside & (length > LEAST_STRUCTURE * longest)
     return inside, features[inside] / length[inside, None]
 
 
@@ -150,13 +211,29 @@ def _k_means(features: np.ndarray, n_clusters: int | str, seed: int) -> tuple[np
         else [int(n_clusters)]
     )
     best: tuple[np.ndarray, float] = (np.zeros(len(features), dtype=int), -np.inf)
-    with threadpool_limits(limits=1):
-        for number in numbers:
-            labels = KMeans(number, n_init=10, random_state=seed).fit(features).labels_
-            silhouette = _silhouette(features, labels, seed)
-            if silhouette > best[1]:
-                best = labels, silhouette
-    return best
+    for number in numbers:
+        labels = k_means_labels(features, number, seed)
+        silhouette = _silhouette(features, labels, seed)
+        if silhouette > best[1]:
+            best = labels, silhouette
+        if labels.max() + 1 < number:
+            break  # there are no more distinct pixels
+    if n_clusters != "auto" and best[0].max() + 1 < int(n_clusters):
+        warnings.warn(
+            f"{n_clusters} clusters were asked for, the pixels have only {best[0].max() + 1} "
+            "distinct spectra",
+            ChemoscapeWarning,
+            stacklevel=3,
+        )
+    return best[0], max(best[1], -1.0) if np.isfinite(best[1]) else 0.0
+
+
+def k_means_labels(features: np.ndarray, number: int, seed: int) -> np.ndarray:
+    """Labels (pixel) 0, 1 … of k-means on features (pixel, axis); fewer where pixels are equal."""
+    with threadpool_limits(limits=1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct pixels: told above
+        found = KMeans(number, n_init=10, random_state=seed).fit(features).labels_
+    return np.asarray(np.unique(found, return_inverse=True)[1])
 
 
 def _silhouette(features: np.ndarray, labels: np.ndarray, seed: int) -> float:
@@ -187,37 +264,24 @@ def _describe(
     image = np.full(inside.size, -1, dtype=np.int16)
     image[inside] = labels
 
-    flat = density.values.reshape(density.sizes["energy"], -1)[:, inside]
     n = len(sizes)
-    spectrum, error, centres = [], [], []
-    for number in range(n):
-        members = flat[:, labels == number].astype(np.float64)
-        spectrum.append(members.mean(axis=1))
-        # Thickness varies within a cluster; the error of the mean's shape is that of thickness-free
-        # pixels.
-        thickness = members.mean(axis=0)
-        shape = members - np.outer(spectrum[-1], thickness / thickness.mean())
-        error.append(np.sqrt((shape**2).sum(axis=1)) / max(members.shape[1], 1))
-        centres.append(features[labels == number].mean(axis=0))
-    if sizes.min() < 10:
+    spectrum, error = mean_spectra(density.values.reshape(density.sizes["energy"], -1), image, n)
+    centres = np.array([features[labels == number].mean(axis=0) for number in range(n)])
+    if sizes.min() < FEW_PIXELS:
         warnings.warn(
             f"the smallest cluster has {sizes.min()} pixels: its spectrum is noisy, ask for fewer "
             "clusters",
             ChemoscapeWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
-    tree = linkage(np.array(centres), method="ward") if n > 1 else np.empty((0, 4))
+    tree = linkage(centres, method="ward") if n > 1 else np.empty((0, 4))
     feature = np.full((features.shape[1], inside.size), np.nan)
     feature[:, inside] = features.T
     return xr.Dataset(
         {
             "label": (("y", "x"), image.reshape(density.shape[1:]), {"long_name": "cluster"}),
-            "spectrum": (
-                ("cluster", "energy"),
-                np.array(spectrum),
-                {"long_name": "mean optical density"},
-            ),
-            "spectrum_se": (("cluster", "energy"), np.array(error)),
+            "spectrum": (("cluster", "energy"), spectrum, {"long_name": "mean optical density"}),
+            "spectrum_se": (("cluster", "energy"), error),
             "size": ("cluster", sizes[order]),
             "linkage": (("merge", "column"), tree),
             "feature": (("feature_axis", "y", "x"), feature.reshape(-1, *density.shape[1:])),

@@ -1,24 +1,28 @@
-"""Principal components of a stack, and how many of them are more than noise."""
+"""Principal components of a stack, and whether one of them is not of the sample."""
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import xarray as xr
-from scipy.integrate import cumulative_trapezoid
 
 from chemoscape import stack as stacks
-from chemoscape.blocks import bands
-from chemoscape.errors import FitError
+from chemoscape.decompose import rank, unit_noise
+from chemoscape.errors import ChemoscapeWarning, FitError
 from chemoscape.preprocess.absorbance import sample_mask
 
-#: The paper's criterion: components up to this share of the total sum of squares.
-CUMULATIVE_SHARE = 0.999
-#: Eigenvalues below this share of the largest are float32 rounding, not noise of a measurement.
-ROUNDING = 1e-12
 #: Correlation of neighbouring pixels' noise beyond which they are no longer independent.
 MOST_CORRELATION = 0.1
-#: Split halves are compared up to this many eigenspectra.
-MOST_SHARED = 12
+#: What the background does not have must stand out of noise by this factor to be called common.
+CLEAR = 2.0
+#: Standard errors by which the background's mean must differ from nothing.
+SIGNIFICANT = 4.0
+#: What all pixels share is an error of I0 while it is less than this share of their mean spectrum:
+#: in a film of even thickness it is nearly all of it.
+MOST_COMMON = 0.25
+#: Pixels outside the sample that can tell whether they have it too.
+LEAST_OUTSIDE = 10
 
 
 def principal_components(
@@ -29,7 +33,7 @@ def principal_components(
     n_components: int = 10,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Eigenspectra, eigenimages and four opinions on the rank.
+    """Eigenspectra, eigenimages and five opinions on the rank.
 
     The Gram matrix ``Z = D·Dᵀ`` (energy × energy, float64) over the sample's pixels is diagonalised
     (Lerotic et al. 2004). Optical densities are not centred by default: without a mean to subtract,
@@ -42,8 +46,13 @@ def principal_components(
       stacks that were interpolated: their pixels are not independent);
     - ``rank_ind``: minimum of Malinowski's indicator function;
     - ``rank_cv``: eigenspectra that one half of the pixels finds again in the other;
+    - ``rank_f``: Malinowski's F-test of reduced eigenvalues, at 1 %;
     - ``rank_cumulative``: 99.9 % of the sum of squares, unscaled: the paper's criterion, shown
       because it is known, not because it decides.
+
+    An error of I0 adds one and the same spectrum to all pixels, whatever is in them: a component
+    that is not chemistry. It is told by the loss of one in rank when the mean is subtracted, and
+    its number is ``common_component``.
 
     Parameters
     ----------
@@ -62,14 +71,21 @@ def principal_components(
     Dataset
         ``eigenvalue(pc)``, ``share(pc)`` of the sum of squares, ``eigenspectrum(pc, energy)`` (unit
         length), ``score(pc, y, x)`` (every pixel, NaN where data are missing), ``mean(energy)``
-        (zeros when not centred), ``sample(y, x)``; attributes ``rank_*`` and ``noise_level`` (sd of
+        (zeros when not centred), ``sample(y, x)``; attributes ``rank_*``, ``noise_level`` (sd of
         the scaled noise: 1 as it was measured; with fewer than three pixels per energy the stated
-        variances take its place, and 1 says that they are right).
+        variances take its place, and 1 says that they are right), ``noise_edge`` (of the
+        ``scaled_eigenvalue``), ``common_component`` (0 for none) and ``common_in_background`` (1
+        when the pixels outside the sample have it too, 0 when not, -1 when that is not known).
 
     Raises
     ------
     FitError
         Fewer than two complete pixels in the mask, or fewer than three energies.
+
+    Warns
+    -----
+    ChemoscapeWarning
+        A component is the same in all pixels.
     """
     density = od["optical_density"] if isinstance(od, xr.Dataset) else od
     stacks.check(density, "optical_density")
@@ -80,28 +96,67 @@ def principal_components(
             remedy="give three energies or more, or turn [clusters] off",
         )
     flat = density.values.reshape(n_energy, -1)
+    complete = _complete(flat)
     inside = (sample_mask(od) if mask is None else stacks.as_mask(mask, density)).values.ravel()
-    inside = inside & np.isfinite(flat).all(axis=0)
-    if inside.sum() < 2:
+    inside = inside & complete
+    n_pixels = int(inside.sum())
+    if n_pixels < 2:
         raise FitError(
             "fewer than two pixels of sample have data at every energy",
             remedy="check the optical density, or give a mask",
         )
-    pixels = flat[:, inside]
-    mean = pixels.mean(axis=1, dtype=np.float64) if centred else np.zeros(n_energy)
+    mean = np.zeros(n_energy)
+    if centred:
+        mean = _mean(unit_noise.Pixels(flat, inside, mean))
+    pixels = unit_noise.Pixels(flat, inside, mean)
+    half = unit_noise.halves_of(n_pixels, seed)
 
-    eigenvalue, vectors = _eigen(_gram(pixels, mean))
+    eigenvalue, vectors = rank.eigen(
+        unit_noise.gram_matrices(pixels, np.ones(n_pixels), half)[0].sum(axis=0)
+    )
+    if not eigenvalue[0] > 0:
+        raise FitError(
+            "the optical densities of the sample are all "
+            + ("equal from pixel to pixel" if centred else "zero"),
+            remedy="check I0, or give a mask of pixels with sample in them",
+        )
     kept = min(n_components, n_energy)
     vectors = vectors[:, :kept]
     vectors = vectors * np.where(vectors.sum(axis=0) < 0, -1, 1)
-    score = vectors.T.astype(np.float32) @ (flat - mean[:, None].astype(np.float32))
+    with np.errstate(invalid="ignore"):  # pixels with infinities have no scores
+        score = vectors.T.astype(np.float32) @ flat
+        score -= (vectors.T @ mean).astype(np.float32)[:, None]
+    score[:, ~complete] = np.nan
 
-    scaled = _scaled_to_unit_noise(pixels - mean[:, None], _stated_variance(od, inside))
-    scaled_value = _eigen(_gram(scaled, np.zeros(n_energy)))[0]
-    scaled_value[scaled_value < ROUNDING * scaled_value[0]] = 0.0
-    level, edge = marchenko_pastur(scaled_value, *scaled.shape)
-    unit = level**2 * scaled.shape[1] or 1.0  # a stack without noise has none
+    scaled = unit_noise.scale_to_unit_noise(pixels, _stated_variance(od, inside), half)
+    scaled_value, scaled_vectors = rank.eigen(scaled.gram)
+    scaled_value[scaled_value < rank.ROUNDING * scaled_value[0]] = 0.0
+    level, edge = rank.marchenko_pastur(scaled_value, *pixels.shape)
+    unit = level**2 * n_pixels or 1.0  # a stack without noise has none
     share = eigenvalue / eigenvalue.sum()
+    ranks = {
+        "rank_ind": rank.indicator_rank(scaled_value, n_pixels),
+        "rank_mp": -1 if _correlated(od) else int((scaled_value > edge).sum()),
+        "rank_cv": rank.split_half_rank(scaled.halves, int((scaled_value > 0).sum()), n_pixels),
+        "rank_f": rank.f_test_rank(scaled_value, n_pixels),
+        "rank_cumulative": int(np.searchsorted(np.cumsum(share), rank.CUMULATIVE_SHARE) + 1),
+    }
+    common, seen_outside = 0, -1
+    n_common = ranks["rank_mp"]
+    if not centred and n_common >= 2:
+        direction = _common_direction(scaled, scaled_vectors[:, :n_common], scaled_value, edge)
+        if direction is not None:
+            known = _background(od)
+            outside = complete & ~inside & (True if known is None else known)
+            common, seen_outside = _name(
+                direction,
+                scaled,
+                vectors.T,
+                pixels,
+                unit_noise.Pixels(flat, outside, mean),
+                clear=scaled_value[n_common - 1] > CLEAR * edge,
+                certain=known is not None,
+            )
     return xr.Dataset(
         {
             "eigenvalue": ("pc", eigenvalue[:kept]),
@@ -120,70 +175,27 @@ def principal_components(
         },
         attrs={
             "centred": int(centred),
-            "rank_ind": malinowski_rank(scaled_value, scaled.shape[1]),
-            "rank_mp": -1 if _correlated(od) else int((scaled_value > edge).sum()),
-            "rank_cv": _split_half_rank(scaled, int((scaled_value > 0).sum()), seed),
-            "rank_cumulative": int(np.searchsorted(np.cumsum(share), CUMULATIVE_SHARE) + 1),
+            **ranks,
             "noise_level": level,
             "noise_edge": edge / unit,
+            "common_component": common,
+            "common_in_background": seen_outside,
         },
     )
 
 
-def malinowski_rank(eigenvalue: np.ndarray, n_pixels: int) -> int:
-    """Rank at the minimum of ``IND(k) = RE(k) / (s - k)²`` (Malinowski 1977).
-
-    ``RE(k) = sqrt(Σ_{j>k} λ_j / (r (s - k)))`` with r pixels and s energies (r >= s, else swapped).
-    """
-    s, r = sorted((len(eigenvalue), n_pixels))
-    k = np.arange(1, s)
-    tail = np.cumsum(eigenvalue[:s][::-1])[::-1][1:]
-    real_error = np.sqrt(np.maximum(tail, 0) / (r * (s - k)))
-    return int(k[np.argmin(real_error / (s - k) ** 2)])
+def _complete(flat: np.ndarray) -> np.ndarray:
+    """Which pixels have data at every energy, without a map of booleans as large as the stack."""
+    complete = np.ones(flat.shape[1], dtype=bool)
+    for frame in flat:
+        complete &= np.isfinite(frame)
+    return complete
 
 
-def marchenko_pastur(eigenvalue: np.ndarray, n_energy: int, n_pixels: int) -> tuple[float, float]:
-    """Noise level and the largest eigenvalue that noise alone would give.
-
-    For unit noise the eigenvalues of ``D·Dᵀ/r`` fill ``(1 ± √β)²``, β = s/r. The level comes from
-    the median eigenvalue against the median of that law (Gavish and Donoho 2014), found without the
-    few that carry signal; the edge is raised by three widths of the Tracy-Widom law.
-
-    Returns
-    -------
-    tuple of float
-        Standard deviation of the noise, and the edge in units of the eigenvalues given.
-    """
-    s, r = sorted((n_energy, n_pixels))
-    beta = s / r
-    low, high = (1 - np.sqrt(beta)) ** 2, (1 + np.sqrt(beta)) ** 2
-    x = np.linspace(low, high, 20001)
-    law = np.sqrt(np.maximum((high - x) * (x - low), 0)) / np.maximum(x, 1e-12)
-    cumulative = cumulative_trapezoid(law, x, initial=0)
-    median = float(np.interp(0.5 * cumulative[-1], cumulative, x))
-    values = eigenvalue[:s]
-    level2, n_signal = 0.0, 0
-    width = (np.sqrt(r) + np.sqrt(s)) * (1 / np.sqrt(r) + 1 / np.sqrt(s)) ** (1 / 3) / r
-    for _ in range(5):
-        level2 = float(np.median(values[n_signal:])) / (r * median)
-        edge = level2 * r * (high + 3 * width)
-        n_signal = int((values > edge).sum())
-    return float(np.sqrt(level2)), float(edge)
-
-
-def _gram(pixels: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """``Σ (d - mean)(d - mean)ᵀ`` over pixels, in float64, band by band."""
-    total = np.zeros((len(pixels), len(pixels)))
-    for band in bands(pixels.shape[1], 16384):
-        block = pixels[:, band].astype(np.float64) - mean[:, None]
-        total += block @ block.T
-    return total
-
-
-def _eigen(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues (falling, >= 0) and eigenvectors in columns."""
-    value, vector = np.linalg.eigh(gram)
-    return np.maximum(value[::-1], 0), vector[:, ::-1]
+def _mean(pixels: unit_noise.Pixels) -> np.ndarray:
+    """Mean spectrum in float64."""
+    total = sum((pixels.read(one).sum(axis=1) for one, _ in pixels.blocks()), pixels.mean * 0)
+    return np.asarray(total / pixels.shape[1])
 
 
 def _correlated(od: xr.Dataset | xr.DataArray) -> bool:
@@ -191,58 +203,93 @@ def _correlated(od: xr.Dataset | xr.DataArray) -> bool:
     return abs(float(od.attrs.get("noise_correlation", 0.0))) > MOST_CORRELATION
 
 
-def _stated_variance(od: xr.Dataset | xr.DataArray, inside: np.ndarray) -> np.ndarray:
-    """Variance that came with the data, (n_energy, n_pixels); a single one if unknown."""
+def _stated_variance(
+    od: xr.Dataset | xr.DataArray, inside: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Means per pixel and per energy of the variance that came with the data, None without one."""
     if isinstance(od, xr.DataArray) or "variance" not in od:
-        return np.ones((1, 1))
-    return od["variance"].values.reshape(od.sizes["energy"], -1)[:, inside].astype(np.float64)
+        return None
+    flat = od["variance"].values.reshape(od.sizes["energy"], -1)
+    by_pixel, by_energy = np.zeros(int(inside.sum())), np.zeros(len(flat))
+    for number, frame in enumerate(flat):
+        values = frame[inside].astype(np.float64)
+        by_pixel += values / len(flat)
+        by_energy[number] = values.mean()
+    usable = [np.isfinite(part) & (part > 0) for part in (by_pixel, by_energy)]
+    if not (usable[0].any() and usable[1].any()):
+        return None
+    # a pixel or an energy without a variance is taken as one like the others
+    by_pixel[~usable[0]] = np.median(by_pixel[usable[0]])
+    by_energy[~usable[1]] = np.median(by_energy[usable[1]])
+    return by_pixel, by_energy
 
 
-def _scaled_to_unit_noise(pixels: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Divide by the noise that is there, (of the energy) × (of the pixel), not that stated.
+def _background(od: xr.Dataset | xr.DataArray) -> np.ndarray | None:
+    """Pixels known to be empty, flat; None where none are named."""
+    if isinstance(od, xr.Dataset) and "background" in od and bool(od["background"].any()):
+        return np.asarray(od["background"].values.ravel(), dtype=bool)
+    return None
 
-    A stated variance of the wrong shape (noise that is not Poisson, or was interpolated) would let
-    noise pass for components. So noise is measured as what the other energies do not predict, by
-    regression of every energy on all others (Bioucas-Dias and Nascimento 2008): its residual is
-    ``(G⁻¹D)_e / (G⁻¹)_ee`` with ``G = D·Dᵀ``. From pixel to pixel it is given the power of the
-    stated variance that it follows; single pixels are too few data to be measured one by one.
+
+def _common_direction(
+    scaled: unit_noise.Scaled, leading: np.ndarray, value: np.ndarray, edge: float
+) -> np.ndarray | None:
+    """Direction in which all pixels are alike though it is above noise, or None.
+
+    If ``D = T·μ + 1·δ``, the vector of ones lies in the space of the scores, and taking the mean
+    spectrum away, ``Z - h hᵀ`` with ``h = D·w / |w|``, takes a whole component with it: its
+    smallest eigenvalue within the leading space falls into the noise. Its eigenvector is normal to
+    all that varies from pixel to pixel.
+
+    Returns
+    -------
+    ndarray, shape (n_energy,), or None
+        Of unit length, on the scaled densities.
     """
-    by_pixel = variance.mean(axis=0)
-    n_energy, n_pixels = pixels.shape
-    if n_pixels < 3 * n_energy:
-        return pixels / np.sqrt(by_pixel * variance.mean(axis=1)[:, None] / variance.mean())
-    left = _unpredicted(pixels / np.sqrt(by_pixel)) * np.sqrt(by_pixel)
-    squares = np.maximum(left**2, np.finfo(float).tiny)
-    if np.ptp(by_pixel) > 0:
-        power = np.polyfit(np.log(by_pixel), np.log(squares.mean(axis=0)), 1)[0]
-        by_pixel = by_pixel ** float(np.clip(power, 0, 2))
-    by_energy = (_unpredicted(pixels / np.sqrt(by_pixel)) ** 2).mean(axis=1)
-    dof = (n_pixels - n_energy + 1) / n_pixels
-    return pixels / np.sqrt(np.maximum(by_energy[:, None] / dof, np.finfo(float).tiny) * by_pixel)
+    mean = scaled.constant
+    within = leading.T @ (scaled.gram - np.outer(mean, mean)) @ leading
+    left, vector = np.linalg.eigh(within)
+    noise = max(edge, 1e-6 * float(value[leading.shape[1] - 1]))  # some stacks have none
+    return leading @ vector[:, 0] if left[0] <= noise else None
 
 
-def _unpredicted(pixels: np.ndarray) -> np.ndarray:
-    """What a regression on all other energies leaves of each energy."""
-    gram = _gram(pixels, np.zeros(len(pixels)))
-    gram.flat[:: len(gram) + 1] *= 1 + ROUNDING
-    precision = np.linalg.pinv(gram, rcond=ROUNDING, hermitian=True)
-    return (precision @ pixels) / np.maximum(np.diag(precision), np.finfo(float).tiny)[:, None]
+def _name(
+    direction: np.ndarray,
+    scaled: unit_noise.Scaled,
+    spectra: np.ndarray,
+    pixels: unit_noise.Pixels,
+    outside: unit_noise.Pixels,
+    *,
+    clear: bool,
+    certain: bool,
+) -> tuple[int, int]:
+    """Number of the common component (0: none after all), and whether the outside has it too.
 
-
-def _split_half_rank(scaled: np.ndarray, n_nonzero: int, seed: int) -> int:
-    """Leading eigenspectra that two halves of the pixels share, of those above rounding.
-
-    The whole space is shared by any two halves, so its last dimension is not asked for. The k-th
-    counts while the k-dimensional spaces of both halves have their largest angle below 45°
-    (smallest singular value of ``VₐᵀV_b`` above 0.7): noise directions are unrelated.
+    The direction is normal to what varies, thickness included, so a thin rim outside the mask does
+    not disturb. In a film of even thickness all pixels are alike as well, in nearly all of their
+    spectrum: this is told by its size, and by a `certain` background that lacks it.
     """
-    order = np.random.default_rng(seed).permutation(scaled.shape[1])
-    zero = np.zeros(len(scaled))
-    halves = [_eigen(_gram(scaled[:, part], zero))[1] for part in np.array_split(order, 2)]
-    rank = 0
-    for k in range(1, min(MOST_SHARED, n_nonzero, len(scaled) - 1, scaled.shape[1] // 2) + 1):
-        overlap = np.linalg.svd(halves[0][:, :k].T @ halves[1][:, :k], compute_uv=False)
-        if overlap[-1] < np.sqrt(0.5):
-            break
-        rank = k
-    return rank
+    measure = direction / scaled.by_energy  # a functional of the unscaled densities
+    here, _ = _level(measure, pixels)
+    there = -1
+    if outside.shape[1] >= LEAST_OUTSIDE:
+        level, error = _level(measure, outside)
+        there = int(0.5 < level / here < 1.5 and abs(level) > SIGNIFICANT * error)
+    small = abs(direction @ scaled.constant) < MOST_COMMON * np.linalg.norm(scaled.constant)
+    if not ((there == 1 and (small or certain)) or (small and clear)):
+        return 0, -1
+    common = int(np.argmax(np.abs(spectra @ (direction * scaled.by_energy)))) + 1
+    said = {
+        1: "in all pixels, background included: an error of I0, not chemistry",
+        0: "in all pixels of the sample but not around it: an error of I0 if that was measured "
+        "there, or a film of even thickness",
+        -1: "in all pixels of the sample: an error of I0, or a film of even thickness",
+    }[there]
+    warnings.warn(f"component {common} is the same {said}", ChemoscapeWarning, stacklevel=3)
+    return common, there
+
+
+def _level(measure: np.ndarray, pixels: unit_noise.Pixels) -> tuple[float, float]:
+    """Mean over pixels of a functional of their spectra, and its standard error."""
+    values = np.concatenate([measure @ pixels.read(one) for one, _ in pixels.blocks()])
+    return float(values.mean()), float(values.std() / np.sqrt(values.size))

@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from typing import Literal
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from chemoscape import stack as stacks
-from chemoscape.blocks import as_pixels, for_each_band
-from chemoscape.decompose import kernels
-from chemoscape.decompose.energy import (
-    EnergyShift,
-    energies_in_range,
-    fit_energy_shift,
-    require_cover,
+from chemoscape.decompose.design import (
+    BASELINES,
+    Baseline,
+    Design,
+    design,
+    energies_in_use,
+    half_range_of,
 )
+from chemoscape.decompose.doubts import warn_of_doubts
+from chemoscape.decompose.energy import EnergyShift, fit_energy_shift, require_cover
+from chemoscape.decompose.pixelwise import PixelFits, fit_pixels, project_pixels
 from chemoscape.errors import ChemoscapeWarning, FitError, LibraryError, require_choice
 from chemoscape.preprocess.absorbance import sample_mask
 from chemoscape.standards.library import Library, Standard
-
-#: Above this the standards are so alike that single weights mean little (their ratios may still be
-#: good).
-CONDITION_WARNING = 300.0
-#: A baseline beyond this is no longer a detail of the measurement.
-BASELINE_WARNING = 0.05
-#: Reduced chi-squared of the fit above which residuals hold structure, not noise.
-MISFIT_WARNING = 1.5
-#: A calibration difference that moves a composition by about 0.02.
-SHIFT_WARNING_EV = 0.05
-#: Half width of the difference that gives the standards' slope: about a calibration's error.
-SLOPE_STEP_EV = 0.05
 
 
 def deconvolve(
@@ -40,17 +33,22 @@ def deconvolve(
     spectra: Library | xr.DataArray,
     *,
     nonnegative: bool = True,
-    baseline: Literal["constant"] | None = "constant",
-    energy_shift: float | Literal["fit"] = "fit",
+    baseline: Baseline | None = "constant",
+    energy_shift: float | Literal["fit"] | EnergyShift = "fit",
+    stretch: bool = False,
     weights: Literal["variance", "uniform"] = "variance",
+    sum_to_one: bool = False,
+    singular_values: int | None = None,
     fit_range: tuple[float, float] | None = None,
+    exclude: Sequence[tuple[float, float]] = (),
     mask: xr.DataArray | None = None,
 ) -> xr.Dataset:
     """Weights of the standards in every pixel, with their covariance.
 
     Equation 1 of the paper, ``D = μ·t``, is solved for t (Equation 2) by least squares, optionally
-    non-negative and weighted by the variance of the optical density, with one constant per pixel
-    for what is common to all energies.
+    non-negative and weighted by the variance of the optical density, with a baseline in every
+    pixel. Unconstrained and unweighted, without a baseline, the maps are those of the paper's
+    singular value decomposition, and of MANTIS.
 
     Parameters
     ----------
@@ -61,17 +59,26 @@ def deconvolve(
         relative weights.
     nonnegative : bool
         Keep weights >= 0; False is the paper's pseudo-inverse.
-    baseline : "constant" or None
-        Whether every pixel has a free constant.
-    energy_shift : float or "fit"
+    baseline : "constant", "linear" or None
+        What every pixel has under its standards: a free constant, a straight line, or nothing.
+    energy_shift : float, "fit" or EnergyShift
         E(file axis) - E(library) in eV, or one shift fitted for the stack (mean spectrum of the
-        sample). A shift that is given is still compared with the fitted one, and a disagreement is
-        warned of.
+        sample), or one known with its uncertainty (`shift_from_anchors`). A shift that is given is
+        still compared with the fitted one, and a disagreement is warned of.
+    stretch : bool
+        Fit a stretch of the energy axis with the shift: for standards with two edges.
     weights : {"variance", "uniform"}
         Weigh energies by 1/variance; or all alike, with each pixel's own residual for the
         covariance.
+    sum_to_one : bool
+        Weights of a pixel sum to one: for spectra that were normalised to one edge step.
+    singular_values : int, optional
+        Use only so many singular values of the standards, from the largest (an unconstrained,
+        unweighted fit). Default: all of them.
     fit_range : pair of float, optional
         Lowest and highest energy (file axis, eV) used.
+    exclude : sequence of pairs of float
+        Ranges of energy (file axis, eV) that are not used.
     mask : DataArray (y, x) of bool, optional
         Where the sample is, for the shift and the warnings; every pixel is fitted. Default
         `sample_mask`.
@@ -81,74 +88,110 @@ def deconvolve(
     Dataset
         ``weight(standard, y, x)``, ``weight_covariance(pair, y, x)`` (upper triangle row by row, on
         the active set), ``weight_per_eV(standard, y, x)`` (change with the energy shift),
-        ``baseline``, ``residual`` (rms, optical density), ``reduced_chi2`` (y, x) and ``sample``
-        (y, x). Attributes: ``energy_shift_eV``, ``energy_shift_sd_eV`` (for a given shift: its
-        distance from the fitted one, if that is larger), ``energy_shift_fitted_eV``,
-        ``condition_number``, ``weights``, ``n_energies``.
+        ``baseline`` (at the middle of the energies used) and, of a line, ``baseline_per_eV``,
+        ``residual`` (rms, optical density), ``reduced_chi2`` (y, x), ``sample`` (y, x), and
+        ``fit_weight(fit_energy)``, the mean statistical weight of the energies used. Attributes:
+        ``energy_shift_eV``, ``energy_shift_sd_eV`` (for a given shift: its distance from the fitted
+        one, if that is larger), ``energy_shift_fitted_eV``, ``energy_shift_significance``,
+        ``energy_stretch``, ``energy_stretch_centre_eV``, ``condition_number``, ``misfit_scale``
+        and ``misfit_level`` (`decompose.misfit`), ``weights``, ``n_energies``.
 
     Raises
     ------
     LibraryError
         The standards do not cover the energies.
     FitError
-        More unknowns than energies, or standards that are linearly dependent.
+        More unknowns than energies, standards that are linearly dependent, or options that
+        contradict each other.
     """
-    require_choice("baseline", baseline, "constant", None)
+    require_choice("baseline", baseline, *BASELINES)
     require_choice("weights", weights, "variance", "uniform")
+    if sum_to_one and singular_values is not None:
+        raise FitError(
+            "a truncated decomposition cannot have weights that sum to one",
+            remedy="leave out singular_values or sum_to_one",
+        )
+    if singular_values is not None and (nonnegative or weights != "uniform"):
+        raise FitError(
+            "singular values belong to an unconstrained fit that weighs all energies alike",
+            remedy='set nonnegative = false and weights = "uniform", or leave out singular_values',
+        )
     density, variance, weighted = _density_and_variance(od, weights)
     library = as_library(spectra)
-    chosen = energies_in_range(density.energy.values, fit_range)
+    chosen = energies_in_use(density.energy.values, fit_range, exclude)
     energy = density.energy.values[chosen]
     require_cover(library, energy)
     cube, spread = density.values[chosen], variance[chosen]
     sample = sample_mask(od) if mask is None else stacks.as_mask(mask, density)
 
-    try:
-        fitted = _fitted_shift(
-            cube, spread, weighted, sample, energy, library, baseline, nonnegative
-        )
-    except FitError as error:
-        if energy_shift == "fit":
-            raise
-        fitted = None
-        text = f"the energy shift held could not be checked: {str(error).split(';')[0]}"
-        warnings.warn(text, ChemoscapeWarning, stacklevel=2)
-    shift, shift_sd = _shift_in_use(energy_shift, fitted)
+    mean, mean_variance = mean_spectrum(cube, spread if weighted else None, sample.values)
+    fitted = None
+    if sample.values.any():
+        try:
+            fitted = fit_energy_shift(
+                mean,
+                mean_variance,
+                energy,
+                library,
+                baseline=baseline,
+                nonnegative=nonnegative,
+                stretch=stretch
+                or (isinstance(energy_shift, EnergyShift) and energy_shift.stretch != 0),
+            )
+        except FitError as error:
+            if energy_shift == "fit":
+                raise
+            text = f"the energy shift held could not be checked: {str(error).split(';')[0]}"
+            warnings.warn(text, ChemoscapeWarning, stacklevel=2)
+    axis = _axis_in_use(energy_shift, fitted)
 
-    usable = library.covers(energy, shift)
-    columns, slopes, lengths = _columns(library, energy[usable], shift, baseline)
-    n_standard, n_unknown = len(library.names), columns.shape[1]
-    if usable.sum() < n_unknown:
+    usable = library.covers(energy, axis.at(energy))
+    energy = energy[usable]
+    if not usable.any():
         raise FitError(
-            f"{int(usable.sum())} energies cannot determine {n_unknown} unknowns",
+            f"an energy shift of {axis.value:+.3f} eV leaves no energy that the standards cover",
+            remedy="correct energy_shift",
+        )
+    parts = design(library, energy, axis.at(energy), baseline)
+    if energy.size < parts.lengths.size:
+        raise FitError(
+            f"{energy.size} energies cannot determine {parts.lengths.size} unknowns",
             remedy="choose fewer standards or drop the baseline",
         )
-    free = np.full(n_unknown, not nonnegative)
-    free[n_standard:] = True
-    fit = _fit_all_pixels(columns, slopes, free, cube[usable], spread[usable], weighted)
+    data, noise = cube[usable], spread[usable]
+    if nonnegative or weighted or sum_to_one:
+        fit = fit_pixels(
+            parts, data, noise, nonnegative=nonnegative, weighted=weighted, sum_to_one=sum_to_one
+        )
+    else:
+        fit = _projected(parts, data, noise, singular_values)
     if sample.values.any() and not np.isfinite(fit.solution[sample.values.ravel()]).any():
         raise FitError(
             "the standards are linearly dependent over the energies used",
             remedy="select fewer, more different standards",
         )
-    maps = _as_dataset(density, library, baseline, fit, lengths)
+    maps = _as_dataset(density, library, energy, parts, fit)
     if isinstance(od, xr.DataArray) or "variance" not in od:
         maps["reduced_chi2"] = xr.full_like(maps.reduced_chi2, np.nan)
     maps["sample"] = sample
+    maps["fit_weight"] = (
+        "fit_energy",
+        np.ones(energy.size) if mean_variance is None else 1 / mean_variance[usable],
+        {"long_name": "statistical weight of the energy, up to a factor"},
+    )
     maps.attrs = {
-        "energy_shift_eV": shift,
-        "energy_shift_sd_eV": shift_sd,
-        "energy_shift_fitted_eV": fitted.value if fitted else np.nan,
-        "energy_shift_fitted_sd_eV": fitted.sd if fitted else np.nan,
-        "energy_shift_held": int(energy_shift != "fit"),
-        "condition_number": condition_number(library, energy[usable], shift),
+        **_axis_attributes(axis, fitted, held=energy_shift != "fit"),
+        "condition_number": condition_number(library, energy, axis.at(energy)),
         "nonnegative": int(nonnegative),
         "weights": "variance" if weighted else "uniform",
+        "baseline": baseline or "none",
+        "sum_to_one": int(sum_to_one),
+        "singular_values": singular_values or parts.lengths.size,
         "n_energies": int(usable.sum()),
         "library": library.id,
         "kind": library.kind,
     }
-    _warn_of_doubts(maps, fitted)
+    warn_of_doubts(maps, fitted)
     return maps
 
 
@@ -175,7 +218,7 @@ def as_library(spectra: Library | xr.DataArray) -> Library:
     )
 
 
-def condition_number(library: Library, energy: np.ndarray, shift: float = 0.0) -> float:
+def condition_number(library: Library, energy: np.ndarray, shift: ArrayLike = 0.0) -> float:
     """Ratio of the largest to the smallest singular value of the standards on these energies."""
     return float(np.linalg.cond(library.spectra(energy, shift=shift).values))
 
@@ -214,126 +257,69 @@ def mean_spectrum(
     return mean, np.where(known, spread[:, sample], 0).sum(axis=1) / n**2
 
 
-def _fitted_shift(
-    cube: np.ndarray,
-    spread: np.ndarray,
-    weighted: bool,
-    sample: xr.DataArray,
-    energy: np.ndarray,
-    library: Library,
-    baseline: str | None,
-    nonnegative: bool,
-) -> EnergyShift | None:
-    """Shift that the sample's mean spectrum asks for; None when there is no sample to ask."""
-    if not sample.values.any():
-        return None
-    mean, variance = mean_spectrum(cube, spread if weighted else None, sample.values)
-    return fit_energy_shift(
-        mean,
-        variance,
-        energy,
-        library,
-        baseline=baseline,
-        nonnegative=nonnegative,
-    )
-
-
-def _shift_in_use(wanted: float | str, fitted: EnergyShift | None) -> tuple[float, float]:
-    """The shift and its standard deviation; a shift held against the data is as uncertain as its
-    distance.
-    """
+def _axis_in_use(wanted: float | str | EnergyShift, fitted: EnergyShift | None) -> EnergyShift:
+    """The energy axis of the fit; one held against the data is as uncertain as its distance."""
     if wanted == "fit":
         if fitted is None:
             raise FitError(
                 "there is no sample in the image to fit an energy shift on",
                 remedy="hold it with energy_shift = 0.0 or give a mask",
             )
-        return fitted.value, fitted.sd
-    held = float(wanted)
-    return held, max(abs(held - fitted.value), fitted.sd) if fitted else float("nan")
+        return fitted
+    if isinstance(wanted, EnergyShift):
+        held = wanted
+    else:
+        held = EnergyShift(float(wanted), sd=float("nan"), source="held")
+    if fitted is None:
+        return held
+    apart = abs(float(held.at(fitted.centre)) - fitted.value)
+    sds = [sd for sd in (held.sd, fitted.sd, apart) if np.isfinite(sd)]
+    return replace(held, sd=max(sds))
 
 
-def _columns(
-    library: Library, energy: np.ndarray, shift: float, baseline: str | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Columns of unit length (N, K), their derivative with the shift, and the lengths taken out
-    (K,).
-    """
-    model = library.spectra(energy, shift=shift).values.T
-    # From the standards themselves: a stack may have few energies, far apart.
-    low, high = library.energy_range
-    before, after = (
-        np.clip(energy - shift + step, low, high) for step in (-SLOPE_STEP_EV, SLOPE_STEP_EV)
-    )
-    rise = library.spectra(after).values - library.spectra(before).values
-    slopes = -(rise / (after - before)).T
-    if baseline is not None:
-        model = np.column_stack([model, np.ones(energy.size)])
-        slopes = np.column_stack([slopes, np.zeros(energy.size)])
-    lengths = np.linalg.norm(model, axis=0)
-    if not (lengths > 0).all():
-        raise LibraryError("a standard is zero at every energy used", remedy="leave it out")
-    return np.ascontiguousarray(model / lengths), np.ascontiguousarray(slopes / lengths), lengths
+def _axis_attributes(
+    axis: EnergyShift, fitted: EnergyShift | None, *, held: bool
+) -> dict[str, str | float | int | list[float]]:
+    """What the maps say of the energy axis, and of how well the standards fit the mean spectrum."""
+    known = fitted or EnergyShift(np.nan, np.nan)
+    misfit = known.misfit
+    return {
+        **axis.to_attrs(),
+        "energy_shift_fitted_eV": known.value,
+        "energy_shift_fitted_sd_eV": known.sd,
+        "energy_shift_significance": known.significance,
+        "energy_shift_held": int(held),
+        "energy_stretch_seen": known.stretch_seen,
+        "energy_stretch_seen_sd": known.stretch_seen_sd,
+        "edges_eV": list(known.edges),
+        "misfit_scale": misfit.scale if misfit else np.nan,
+        "misfit_level": misfit.level if misfit else np.nan,
+    }
 
 
-@dataclass(frozen=True)
-class _PixelFits:
-    """What the kernel fills in, one row per pixel, for columns of unit length."""
-
-    solution: np.ndarray
-    covariance: np.ndarray
-    per_shift: np.ndarray
-    residual: np.ndarray
-    chi2: np.ndarray
-
-
-def _fit_all_pixels(
-    columns: np.ndarray,
-    slopes: np.ndarray,
-    free: np.ndarray,
-    cube: np.ndarray,
-    spread: np.ndarray,
-    weighted: bool,
-) -> _PixelFits:
-    """Run the kernel over bands of pixels."""
-    density, variance = as_pixels(cube), as_pixels(spread)
-    n_pixels, n = len(density), columns.shape[1]
-    out = _PixelFits(
-        np.empty((n_pixels, n)),
-        np.empty((n_pixels, n, n)),
-        np.empty((n_pixels, n)),
-        np.empty(n_pixels),
-        np.empty(n_pixels),
-    )
-
-    def fit(band: slice) -> None:
-        kernels.fit_pixels(
-            columns,
-            slopes,
-            free,
-            density[band],
-            variance[band],
-            weighted,
-            out.solution[band],
-            out.covariance[band],
-            out.per_shift[band],
-            out.residual[band],
-            out.chi2[band],
+def _projected(
+    parts: Design, density: np.ndarray, variance: np.ndarray, singular_values: int | None
+) -> PixelFits:
+    """One matrix for all pixels; those that lack an energy are fitted one by one."""
+    n = parts.lengths.size
+    fit = project_pixels(parts, density, variance, singular_values or n)
+    incomplete = ~np.isfinite(fit.residual) & np.isfinite(density).any(axis=0).ravel()
+    if singular_values is None and incomplete.any():
+        some = (
+            values.reshape(len(values), -1)[:, incomplete][:, :, None]
+            for values in (density, variance)
         )
-
-    for_each_band(fit, n_pixels)
-    return out
+        mended = fit_pixels(parts, *some, nonnegative=False, weighted=False)
+        for field in fields(PixelFits):
+            getattr(fit, field.name)[incomplete] = getattr(mended, field.name)
+    return fit
 
 
 def _as_dataset(
-    density: xr.DataArray,
-    library: Library,
-    baseline: str | None,
-    fit: _PixelFits,
-    lengths: np.ndarray,
+    density: xr.DataArray, library: Library, energy: np.ndarray, parts: Design, fit: PixelFits
 ) -> xr.Dataset:
     """Maps with names, units and the columns' lengths put back."""
-    n = len(library.names)
+    n, lengths = parts.n_standards, parts.lengths
     rows, columns = np.triu_indices(n)
     shape = density.shape[1:]
     units = "g/cm2" if library.mass_scale else "1"
@@ -372,65 +358,21 @@ def _as_dataset(
             "pair_second": ("pair", columns),
             "y": density.y,
             "x": density.x,
+            "fit_energy": (
+                "fit_energy",
+                energy,
+                {"units": "eV", "long_name": "photon energy of the fit"},
+            ),
         },
     )
-    constant = weights[n] if baseline is not None else np.zeros(shape)
-    maps["baseline"] = (("y", "x"), constant, {"units": "1", "long_name": "constant baseline"})
+    under = list(weights[n:]) or [np.zeros(shape)]
+    maps["baseline"] = (("y", "x"), under[0], {"units": "1", "long_name": "constant baseline"})
+    if len(under) > 1:
+        slope = under[1] / half_range_of(energy)
+        maps["baseline"].attrs["long_name"] = "baseline at the middle of the energies"
+        maps["baseline_per_eV"] = (
+            ("y", "x"),
+            slope,
+            {"units": "1/eV", "long_name": "slope of the baseline"},
+        )
     return maps
-
-
-def _warn_of_doubts(maps: xr.Dataset, fitted: EnergyShift | None) -> None:
-    """Say why the maps might not be believed: calibration, standards, baseline, misfit."""
-    sample = maps["sample"].values
-    if fitted is not None:
-        _warn_of_calibration(maps, fitted)
-    condition = maps.attrs["condition_number"]
-    # Clusters of a mixture are sums of other clusters: alike by nature, and no cause for alarm.
-    if condition > CONDITION_WARNING and maps.attrs["kind"] != "mixture":
-        _warn(
-            f"the standards are nearly alike (condition number {condition:.0f}): trust the "
-            "composition, not the single weights, or select fewer standards"
-        )
-    if not sample.any():
-        return
-    offset = float(np.nanmedian(maps["baseline"].values[sample]))
-    if abs(offset) > BASELINE_WARNING:
-        _warn(
-            f"the fitted baseline is {offset:+.2f} in optical density (median of the sample): "
-            "check I0, its units and the background"
-        )
-    if maps.attrs["weights"] != "variance":
-        return
-    misfit = float(np.nanmedian(maps["reduced_chi2"].values[sample]))
-    if misfit > MISFIT_WARNING:
-        _warn(
-            "the standards do not describe the sample within its noise (median reduced chi-squared "
-            f"{misfit:.1f}): look at the residuals for a phase that is missing"
-        )
-
-
-def _warn_of_calibration(maps: xr.Dataset, fitted: EnergyShift) -> None:
-    """Compare the energy axis with the library: the failure case of the paper's Figure S10."""
-    shift = maps.attrs["energy_shift_eV"]
-    if maps.attrs["energy_shift_held"]:
-        apart = fitted.value - shift
-        if abs(apart) > max(SHIFT_WARNING_EV, 3 * fitted.sd):
-            _warn(
-                f"energy calibration: the fit holds the stack at {shift:+.3f} eV from the library, "
-                f"its own spectra say {fitted.value:+.3f} ± {fitted.sd:.1g} eV: a direct "
-                'deconvolution with this fixed calibration is not valid, use energy_shift = "fit"'
-            )
-    elif fitted.at_limit:
-        _warn(
-            f"the energy shift ran to the end of its search ({fitted.value:+.2f} eV): these "
-            "standards may belong to another edge or another calibration"
-        )
-    elif abs(shift) > max(SHIFT_WARNING_EV, 3 * fitted.sd):
-        _warn(
-            f"the stack's energy axis lies {shift:+.3f} ± {fitted.sd:.1g} eV from the library's; "
-            "the standards were moved by that much"
-        )
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, ChemoscapeWarning, stacklevel=4)

@@ -118,10 +118,28 @@ def nonnegative_solution(gram, moment, free, active, inverse, solution):  # type
 
 
 @kernel
+def remove_direction(inverse, direction, along):  # type: ignore[no-untyped-def]
+    """Covariance H within the plane normal to a direction u, in place: ``H - Hu uᵀH / uᵀHu``."""
+    n = direction.size
+    length = 0.0
+    for i in range(n):
+        s = 0.0
+        for j in range(n):
+            s += inverse[i, j] * direction[j]
+        along[i] = s
+        length += direction[i] * s
+    if length > 0.0:
+        for i in range(n):
+            for j in range(n):
+                inverse[i, j] -= along[i] * along[j] / length
+
+
+@kernel
 def fit_pixels(  # type: ignore[no-untyped-def]
     columns,  # (N, K) float64: standards and baseline, unit length
     slopes,  # (N, K) float64: d(columns)/d(energy shift)
     free,  # (K,) bool: unknowns without a bound
+    summed,  # (K,) float64: sum(summed * solution) = 1 is imposed; all 0 for none
     density,  # (P, N) float32 optical density, NaN allowed
     variance,  # (P, N) float32 variance of it
     weighted,  # bool: weigh by 1/variance, or all energies alike
@@ -137,9 +155,17 @@ def fit_pixels(  # type: ignore[no-untyped-def]
     Minimises ``sum_n w_n (d_n - sum_k a_nk t_k)²``. The covariance is that on the active set:
     ``(AᵀWA)⁻¹`` for weights 1/variance, ``s²(AᵀA)⁻¹`` with the pixel's own residual variance s² for
     equal weights. With the fit held on its active set, ``dt/dδ = (AᵀWA)⁻¹ (A'ᵀWr - AᵀWA't)``.
+
+    With ``uᵀt = 1`` imposed, u of the standards: ``‖A t + b - d uᵀt‖`` is homogeneous in (t, b), so
+    that its minimiser is, up to a factor, that of the same norm plus ``dᵀWd (uᵀt - 1)²``. The
+    covariance, and with it dt/dδ, then lies in the plane: ``H - Hu uᵀH / uᵀHu``.
     """
     n_energy, n = columns.shape
     gram = np.empty((n, n))
+    tied = np.empty((n, n))
+    pull = np.empty(n)
+    along = np.empty(n)
+    imposed = summed.any()
     moment = np.empty(n)
     drive = np.empty(n)
     inverse = np.empty((n, n))
@@ -151,6 +177,7 @@ def fit_pixels(  # type: ignore[no-untyped-def]
             for j in range(i + 1):
                 gram[i, j] = 0.0
         used = 0
+        power = 0.0
         for e in range(n_energy):
             d = float(density[p, e])
             v = float(variance[p, e])
@@ -158,6 +185,7 @@ def fit_pixels(  # type: ignore[no-untyped-def]
                 continue
             used += 1
             w = 1.0 / v if weighted else 1.0
+            power += w * d * d
             for i in range(n):
                 wa = w * columns[e, i]
                 moment[i] += wa * d
@@ -167,7 +195,24 @@ def fit_pixels(  # type: ignore[no-untyped-def]
             for j in range(i):
                 gram[j, i] = gram[i, j]
         n_active = 0
-        solvable = used >= n and nonnegative_solution(gram, moment, free, active, inverse, t)
+        if imposed:
+            for i in range(n):
+                pull[i] = power * summed[i]
+                for j in range(n):
+                    tied[i, j] = gram[i, j] - summed[i] * moment[j] - moment[i] * summed[j]
+                    tied[i, j] += 2.0 * power * summed[i] * summed[j]
+            solvable = used >= n and nonnegative_solution(tied, pull, free, active, inverse, t)
+            total = 0.0
+            for i in range(n):
+                total += summed[i] * t[i]
+            solvable = solvable and total > 0.0 and cholesky_inverse(gram, active, inverse)
+            if solvable:
+                for i in range(n):
+                    t[i] /= total
+                remove_direction(inverse, summed, along)
+                n_active = -1
+        else:
+            solvable = used >= n and nonnegative_solution(gram, moment, free, active, inverse, t)
         if solvable:
             for i in range(n):
                 n_active += active[i]

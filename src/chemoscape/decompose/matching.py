@@ -1,51 +1,59 @@
-"""Clusters compared with standards: which are they made of, and what composition does that give."""
+"""Spectra of clusters, regions or particles compared with standards: what are they made of?"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import combinations
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 import xarray as xr
 
-from chemoscape.decompose.energy import energies_in_range, fit_energy_shift, require_cover
-from chemoscape.decompose.lcf import LinearCombinationFit, linear_combination_fit
-from chemoscape.errors import FitError
+from chemoscape.decompose.design import BASELINES, Baseline, energies_in_use
+from chemoscape.decompose.energy import EnergyShift, fit_energy_shift, require_cover
+from chemoscape.decompose.lcf_prepare import prepare
+from chemoscape.decompose.lcf_result import LinearCombinationFit
+from chemoscape.decompose.ranking import RankedFits, rank, require_countable
+from chemoscape.errors import ChemoscapeWarning, FitError, require_choice
 from chemoscape.standards.library import Library, Standard, require_library
-
-#: A runner-up within this distance in BIC explains the spectrum as well as the best fit.
-CLOSE_IN_BIC = 6.0
-#: A difference in composition that makes a runner-up worth a question.
-NOTABLE = 0.01
 
 
 def match(
     groups: xr.Dataset,
     library: Library,
     *,
-    baseline: Literal["constant"] | None = "constant",
-    energy_shift: float | Literal["fit"] = "fit",
+    baseline: Baseline | None = "constant",
+    energy_shift: float | Literal["fit"] | EnergyShift = "fit",
+    stretch: bool = False,
     fit_range: tuple[float, float] | None = None,
+    exclude: Sequence[tuple[float, float]] = (),
     max_standards: int = 4,
     resolution_eV: float | None = None,
 ) -> xr.Dataset:
-    """Compare every cluster's spectrum with all combinations of standards.
+    """Compare the spectrum of every cluster, region or particle with combinations of standards.
 
-    One energy shift is fitted for all clusters together. Then every combination of 1 to
-    `max_standards` standards is fitted to each cluster (non-negative) and ranked by
-    ``BIC = n_eff ln(RSS/n) + k ln n_eff``; combinations that leave a member at zero are dropped,
-    for they repeat a smaller one.
+    One energy shift is fitted for all of them together. Then every combination of 1 to
+    `max_standards` standards is fitted to each (non-negative) and ranked by BIC, as
+    `rank_combinations` does. All energies weigh alike: the standard error of a mean over many
+    pixels is far below what standards and I0 are wrong by, which is not smallest where noise is.
 
     Parameters
     ----------
-    groups : Dataset of `cluster`
+    groups : Dataset
+        ``spectrum`` with the dimension energy and one other: `cluster`, `region_spectra` or
+        `particle_spectra` make such. Rows without values are left out.
     library : Library
-    baseline : "constant" or None
-    energy_shift : float or "fit"
-        E(file axis) - E(library), eV.
+    baseline : "constant", "linear" or None
+    energy_shift : float, "fit" or EnergyShift
+        E(file axis) - E(library), eV; an `EnergyShift` found elsewhere brings its error along.
+    stretch : bool
+        Fit a stretch of the energy axis with the shift: for standards with two edges.
     fit_range : pair of float, optional
         Lowest and highest energy used, eV.
+    exclude : sequence of pairs of float
+        Ranges of energies (eV) that are left out.
     max_standards : int
         Largest number of standards in one combination.
     resolution_eV : float, optional
@@ -54,79 +62,182 @@ def match(
     Returns
     -------
     Dataset
-        ``composition``, ``composition_sd``, ``thickness`` (sum of weights), ``r_factor``,
-        ``ambiguous`` (a runner-up within 6 in BIC has another composition, by 0.01 or more) per
-        cluster; ``weight(cluster, standard)``,
-        ``fitted(cluster, energy)``; ``candidate``, ``candidate_composition`` and ``delta_bic`` per
-        (cluster, rank). Attributes: ``energy_shift_eV``, ``energy_shift_sd_eV``, ``library``,
+        Over the dimension of `groups`, here called group: ``composition``, ``composition_sd`` (the
+        shift's error and the choice of standards included), ``thickness`` (sum of weights),
+        ``baseline``, ``slope`` (per eV), ``r_factor``, ``ambiguous`` (a runner-up within 6 in BIC
+        has another composition, by 0.01 or more), ``energy_shift_each`` and
+        ``energy_shift_each_sd``; ``weight(group, standard)``, ``fitted(group, energy)``;
+        ``candidate``, ``candidate_composition`` and ``delta_bic`` per (group, rank). NaN for groups
+        without a match. Attributes: ``energy_shift_eV``, ``energy_shift_sd_eV``, ``library``,
         ``variable``.
+
+        ``energy_shift_each`` (eV, with all the standards) is what each spectrum alone would ask
+        for: a diagnostic and never used, for within one spectrum a shift and another composition
+        look alike. NaN where a spectrum does not determine it.
+
+    Raises
+    ------
+    FitError
+        No spectrum can be matched, or the options make no sense.
+    LibraryError
+        The library leaves energies uncovered.
     """
     require_library(library)
-    chosen = energies_in_range(groups.energy.values, fit_range)
-    energy, spectra = groups.energy.values[chosen], groups.spectrum.values[:, chosen]
+    require_choice("baseline", baseline, *BASELINES)
+    require_countable(library, max_standards)
+    dim, spectra = _rows(groups)
+    axis = groups["energy"].values.astype(float)
+    chosen = energies_in_use(axis, fit_range, exclude)
+    energy = axis[chosen]
     require_cover(library, energy)
-    shift, shift_sd = 0.0, 0.0
-    if energy_shift == "fit":
-        found = fit_energy_shift(
-            spectra,
-            None,
-            energy,
-            library,
-            baseline=baseline,
-        )
-        shift, shift_sd = found.value, found.sd
+    filled = np.isfinite(spectra[:, chosen]).any(axis=1)
+    if not filled.any():
+        raise FitError(f"no {dim} has a spectrum", remedy="give one with values")
+    # of the complete spectra, where there are any: only energies that all have are used
+    complete = np.isfinite(spectra[:, chosen]).all(axis=1)
+    used = spectra[complete if complete.any() else filled][:, chosen]
+    if isinstance(energy_shift, str):
+        require_choice("energy_shift", energy_shift, "fit")
+        shift = fit_energy_shift(used, None, energy, library, baseline=baseline, stretch=stretch)
+    elif isinstance(energy_shift, EnergyShift):
+        shift = energy_shift
     else:
-        shift = float(energy_shift)
+        shift = EnergyShift(float(energy_shift), 0.0, source="held")
+    if shift.misfit is None:  # how far the standards fit is a question at any shift
+        with suppress(FitError):
+            found = fit_energy_shift(used, None, energy, library, baseline=baseline)
+            shift = replace(shift, misfit=found.misfit)
 
-    ranked = [
-        _ranked_fits(energy, spectrum, library, shift, baseline, max_standards, resolution_eV)
-        for spectrum in spectra
+    names = groups[dim].values
+    ranked: list[RankedFits | None] = []
+    alone = []
+    for spectrum, has_values in zip(spectra, filled, strict=True):
+        ranked.append(None)
+        alone.append((np.nan, np.nan))
+        if not has_values:
+            continue
+        try:
+            ready = prepare(
+                (axis, spectrum),
+                library,
+                baseline=baseline,
+                energy_shift=shift,
+                fit_range=fit_range,
+                exclude=exclude,
+                resolution_eV=resolution_eV,
+                n_standards=1,
+            )
+            ranked[-1] = rank(ready, max_standards)
+        except FitError as error:
+            problem = error
+            continue
+        alone[-1] = _own_shift(spectrum[chosen], energy, library, baseline)
+    without = [
+        str(n)
+        for n, fits, known in zip(names, ranked, filled, strict=True)
+        if known and fits is None
     ]
-    best = [fits[0] for fits in ranked]
-    n_ranks = max(len(fits) for fits in ranked)
+    if not any(ranked):
+        raise problem
+    if without:
+        warnings.warn(
+            f"no combination of standards fits {dim} {', '.join(without[:5])}"
+            f"{' and others' if len(without) > 5 else ''}: it is left without a composition",
+            ChemoscapeWarning,
+            stacklevel=2,
+        )
+    return _table(groups, dim, library, shift, ranked, np.array(alone))
 
-    def ranks(fill: object, value: Callable[[LinearCombinationFit], object]) -> np.ndarray:
-        """One row per cluster, padded to the longest."""
-        return np.array([[*map(value, fits), *[fill] * (n_ranks - len(fits))] for fits in ranked])
 
-    weights = np.zeros((len(best), len(library.names)))
-    fitted = np.full(groups.spectrum.shape, np.nan)
-    for row, fit in enumerate(best):
-        weights[row, [library.names.index(name) for name in fit.standards]] = fit.weights
-        fitted[row, np.searchsorted(groups.energy.values, fit.energy)] = fit.model
-    delta = ranks(np.nan, lambda f: f.bic) - np.array([[fit.bic] for fit in best])
-    compositions = ranks(np.nan, lambda f: f.composition)
-    apart = np.abs(compositions - compositions[:, :1])
+def _rows(groups: xr.Dataset) -> tuple[str, np.ndarray]:
+    """Name of the dimension beside energy, and the spectra (group, energy)."""
+    known = isinstance(groups, xr.Dataset) and "spectrum" in groups
+    dims = groups["spectrum"].dims if known else ()
+    if len(dims) != 2 or "energy" not in dims:
+        raise FitError(
+            "spectra to match come as a Dataset with spectrum over energy and one more dimension",
+            remedy="make it with cs.cluster, region_spectra or particle_spectra",
+        )
+    dim = str(next(name for name in dims if name != "energy"))
+    return dim, groups["spectrum"].transpose(dim, "energy").values.astype(float)
+
+
+def _own_shift(
+    spectrum: np.ndarray, energy: np.ndarray, library: Library, baseline: Baseline | None
+) -> tuple[float, float]:
+    """Shift and sd that one spectrum asks for; NaN where it cannot be told."""
+    try:
+        with np.errstate(invalid="ignore"):  # a flat spectrum's error is 0/0
+            found = fit_energy_shift(spectrum, None, energy, library, baseline=baseline)
+    except FitError:
+        return np.nan, np.nan
+    known = np.isfinite(found.sd) and not found.at_limit
+    return (found.value, found.sd) if known else (np.nan, np.nan)
+
+
+def _table(
+    groups: xr.Dataset,
+    dim: str,
+    library: Library,
+    shift: EnergyShift,
+    ranked: Sequence[RankedFits | None],
+    alone: np.ndarray,
+) -> xr.Dataset:
+    """What `match` returns."""
+    n_ranks = max(len(fits.fits) for fits in ranked if fits)
+
+    def best(value: Callable[[LinearCombinationFit], float]) -> np.ndarray:
+        return np.array([value(fits.best) if fits else np.nan for fits in ranked])
+
+    def ranks(fill: object, value: Callable[[RankedFits], Sequence[object]]) -> np.ndarray:
+        """One row per group, padded to the longest."""
+        rows = [list(value(fits)) if fits else [] for fits in ranked]
+        return np.array([[*row, *[fill] * (n_ranks - len(row))] for row in rows])
+
+    weights = np.full((len(ranked), len(library.names)), np.nan)
+    fitted = np.full((len(ranked), groups.sizes["energy"]), np.nan)
+    for row, fits in enumerate(ranked):
+        if fits:
+            weights[row] = 0.0
+            members = [library.names.index(name) for name in fits.best.standards]
+            weights[row, members] = fits.best.weights
+            at = np.isin(groups["energy"].values.astype(float), fits.best.energy)
+            fitted[row, at] = fits.best.model
+    each = {"units": "eV", "long_name": "energy shift that this spectrum alone would ask for"}
     return xr.Dataset(
         {
-            "composition": (
-                "cluster",
-                [f.composition for f in best],
-                {"long_name": library.variable},
+            "composition": (dim, best(lambda f: f.composition), {"long_name": library.variable}),
+            "composition_sd": (dim, [fits.composition_sd if fits else np.nan for fits in ranked]),
+            "thickness": (dim, weights.sum(axis=1)),
+            "r_factor": (dim, best(lambda f: f.r_factor)),
+            "baseline": (dim, best(lambda f: f.baseline)),
+            "slope": (dim, best(lambda f: f.slope)),
+            "ambiguous": (dim, [bool(fits and fits.ambiguous) for fits in ranked]),
+            "energy_shift_each": (dim, alone[:, 0], each),
+            "energy_shift_each_sd": (dim, alone[:, 1], {"units": "eV"}),
+            "weight": ((dim, "standard"), weights),
+            "fitted": ((dim, "energy"), fitted),
+            "candidate": (
+                (dim, "rank"),
+                ranks("", lambda r: [" + ".join(f.standards) for f in r.fits]),
             ),
-            "composition_sd": ("cluster", [_composition_sd(fits) for fits in ranked]),
-            "thickness": ("cluster", weights.sum(axis=1)),
-            "r_factor": ("cluster", [f.r_factor for f in best]),
-            "baseline": ("cluster", [f.baseline for f in best]),
-            "ambiguous": ("cluster", ((delta < CLOSE_IN_BIC) & (apart > NOTABLE)).any(axis=1)),
-            "weight": (("cluster", "standard"), weights),
-            "fitted": (("cluster", "energy"), fitted),
-            "candidate": (("cluster", "rank"), ranks("", lambda f: " + ".join(f.standards))),
-            "candidate_composition": (("cluster", "rank"), compositions),
-            "delta_bic": (("cluster", "rank"), delta),
+            "candidate_composition": (
+                (dim, "rank"),
+                ranks(np.nan, lambda r: [f.composition for f in r.fits]),
+            ),
+            "delta_bic": ((dim, "rank"), ranks(np.nan, lambda r: list(r.delta_bic))),
         },
         coords={
-            "cluster": groups.cluster,
+            dim: groups[dim],
             "standard": library.names,
             "value": ("standard", library.values),
             "molar_mass": ("standard", library.molar_mass),
             "density": ("standard", library.density),
-            "energy": groups.energy,
+            "energy": groups["energy"],
             "rank": np.arange(n_ranks),
         },
         attrs={
-            "energy_shift_eV": shift,
-            "energy_shift_sd_eV": shift_sd,
+            **shift.to_attrs(),
             "library": library.id,
             "variable": library.variable,
             "units_of_weight": "g/cm2" if library.mass_scale else "1",
@@ -137,37 +248,48 @@ def match(
 
 
 def library_from_clusters(groups: xr.Dataset, table: xr.Dataset) -> Library:
-    """Internal standards: each cluster's spectrum, with the composition that its match gave it.
+    """Internal standards: the spectrum of each cluster (region, particle) with its matched
+    composition.
 
     A spectrum is put on the scale of the library that it was matched with: its fitted baseline is
     taken off and it is divided by the sum of its weights (the paper's conversion to mass
     absorption). Energies stay the stack's own, so these standards need no shift.
     """
+    dim, spectra = _rows(groups)
     weights = table.weight.values
+    if np.isnan(weights).any():
+        lost = groups[dim].values[np.isnan(weights).any(axis=1)][0]
+        raise FitError(f"{dim} {lost} has no match", remedy="leave it out of the groups")
+    errors = groups["spectrum_se"].transpose(dim, "energy").values
+    energy = table["energy"].values.astype(float)
+    used = np.where(np.isfinite(table.fitted.values), energy, np.nan)
+    middle = (np.nanmin(used, axis=1) + np.nanmax(used, axis=1)) / 2
+    under = table.slope.values[:, None] * (energy - middle[:, None])
+    under += table.baseline.values[:, None]
     fractions = weights / weights.sum(axis=1, keepdims=True)
     mass_scale = bool(table.attrs["mass_scale"])
     standards = []
-    for row, cluster in enumerate(groups.cluster.values):
+    for row, name in enumerate(groups[dim].values):
         scale = float(table.thickness[row])
         standards.append(
             Standard(
-                id=f"cluster-{int(cluster)}",
-                label=f"cluster {int(cluster)}",
+                id=f"{dim}-{name}",
+                label=f"{dim} {name}",
                 value=float(table.composition[row]),
                 value_sd=float(table.composition_sd[row]),
                 molar_mass=_average(table.molar_mass.values, fractions[row]),
                 density=_average(table.density.values, fractions[row]),
                 energy=groups.energy.values,
-                spectrum=(groups.spectrum.values[row] - float(table.baseline[row])) / scale,
-                spectrum_sd=groups.spectrum_se.values[row] / scale,
+                spectrum=(spectra[row] - under[row]) / scale,
+                spectrum_sd=errors[row] / scale,
                 scale="mass_absorption" if mass_scale else "optical_density",
                 kind="mixture",
-                source=f"cluster of the stack, matched to {table.candidate.values[row, 0]}",
+                source=f"{dim} of the stack, matched to {table.candidate.values[row, 0]}",
             )
         )
     return Library(
-        id=f"clusters-{table.attrs['library']}",
-        name=f"clusters of the stack, matched to {table.attrs['library']}",
+        id=f"{dim}s-{table.attrs['library']}",
+        name=f"{dim}s of the stack, matched to {table.attrs['library']}",
         variable=table.attrs["variable"],
         standards=tuple(standards),
     )
@@ -179,44 +301,3 @@ def _average(per_standard: np.ndarray, mass_fractions: np.ndarray) -> float:
     """
     present = mass_fractions > 0
     return float(1 / (mass_fractions[present] / per_standard[present]).sum())
-
-
-def _ranked_fits(
-    energy: np.ndarray,
-    spectrum: np.ndarray,
-    library: Library,
-    shift: float,
-    baseline: Literal["constant"] | None,
-    max_standards: int,
-    resolution_eV: float | None,
-) -> list[LinearCombinationFit]:
-    """All combinations of standards in which every member takes part, best BIC first."""
-    fits = []
-    for size in range(1, min(max_standards, len(library.names)) + 1):
-        for names in combinations(library.names, size):
-            fit = linear_combination_fit(
-                (energy, spectrum),
-                library.select(*names),
-                baseline=baseline,
-                energy_shift=shift,
-                resolution_eV=resolution_eV,
-            )
-            if (fit.weights > 0).all():
-                fits.append(fit)
-    if not fits:
-        raise FitError(
-            "no combination of the standards fits a cluster with positive weights",
-            remedy="check the sign and the edge of the standards",
-        )
-    return sorted(fits, key=lambda fit: fit.bic)
-
-
-def _composition_sd(fits: list[LinearCombinationFit]) -> float:
-    """Uncertainty of the best fit's composition, the choice of standards included.
-
-    Every fit counts by its weight ``exp(-ΔBIC/2)`` (Burnham and Anderson 2002), with its own sd and
-    its distance from the best.
-    """
-    weight = np.exp([(fits[0].bic - fit.bic) / 2 for fit in fits])
-    spread = [fit.composition_sd**2 + (fit.composition - fits[0].composition) ** 2 for fit in fits]
-    return float(np.sqrt(np.average(spread, weights=weight)))

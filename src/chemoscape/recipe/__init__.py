@@ -1,18 +1,20 @@
 """The recipe: one TOML file that says everything a run does, each default documented.
 
-The models in `models` are the reference: a key that is not there is an error that names the nearest
-one.
+The models in `sections` are the reference: a key that is not there is an error that names the
+nearest one.
 """
 
 from __future__ import annotations
 
-from chemoscape.recipe.models import OpenBeam, Recipe, RegionTable, Section
+from chemoscape.recipe.models import Recipe
 from chemoscape.recipe.reading import (
     make_recipe,
     parse_change,
     read_recipe,
     refuse_contradictions,
 )
+from chemoscape.recipe.sections.common import RegionTable, Section
+from chemoscape.recipe.sections.preparation import OpenBeam
 from chemoscape.recipe.writing import commented_toml, starting_recipe, to_toml
 
 __all__ = [

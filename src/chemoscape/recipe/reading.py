@@ -99,6 +99,11 @@ def refuse_contradictions(recipe: Recipe) -> None:
         raise RecipeError(
             "[drift] is off but has shifts or edits", remedy="turn it on, or take them away"
         )
+    if not recipe.clusters.enabled and recipe.factorisation.enabled:
+        raise RecipeError(
+            "[factorisation] starts from clusters, but [clusters] is off",
+            remedy="turn [clusters] on",
+        )
     route, source = recipe.deconvolution.route, recipe.composition.source
     fitted = recipe.standards.enabled and recipe.deconvolution.enabled
     for asking in ("stress", "particles"):

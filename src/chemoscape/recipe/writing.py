@@ -10,7 +10,10 @@ from typing import Any
 import tomlkit
 import xarray as xr
 
-from chemoscape.recipe.models import Absorbance, Input, Recipe, Section, Standards
+from chemoscape.recipe.models import Recipe
+from chemoscape.recipe.sections.common import Section
+from chemoscape.recipe.sections.fitting import Standards
+from chemoscape.recipe.sections.preparation import Absorbance, Input
 from chemoscape.standards.folder import open_library
 
 
@@ -33,16 +36,16 @@ def commented_toml(recipe: Recipe) -> str:
             continue
         document.add(tomlkit.nl())
         table = tomlkit.table()
-        for key, inner in type(section).model_fields.items():
-            key = inner.alias or key
-            value = values[name][key]
+        for attribute, inner in type(section).model_fields.items():
+            key = inner.alias or attribute
+            value, nested = values[name][key], getattr(section, attribute)
             if value is None:
                 table.add(tomlkit.comment(f"{key} =   # {inner.description}"))
-            elif isinstance(value, dict):
+            elif isinstance(nested, Section):
                 table.add(tomlkit.nl())
-                table.add(key, _commented_table(getattr(section, key), value))
+                table.add(key, _commented_table(nested, value))
             else:
-                table.add(key, tomlkit.item(value).comment(inner.description or ""))
+                table.add(key, _item(value).comment(inner.description or ""))
         document.add(name, table)
     return tomlkit.dumps(document)
 
@@ -85,6 +88,15 @@ def starting_recipe(
         )
     recipe = Recipe(**changes)
     return "".join(f"# {' '.join(note.split())}\n" for note in notes) + commented_toml(recipe)
+
+
+def _item(value: Any) -> Any:
+    """A value on one line: tables among the values too."""
+    if not isinstance(value, dict):
+        return tomlkit.item(value)
+    inline = tomlkit.inline_table()
+    inline.update(value)
+    return inline
 
 
 def _commented_table(model: Section, values: dict[str, Any]) -> Any:

@@ -87,33 +87,37 @@ RANKS = (
     ("rank_ind", "indicator (IND)"),
     ("rank_mp", "Marchenko–Pastur"),
     ("rank_cv", "cross-validation"),
+    ("rank_f", "F-test (1 %)"),
     ("rank_cumulative", "99.9 % of variance"),
 )
 
 
 @styled
 def components_figure(pcs: xr.Dataset, *, n_shown: int | None = None) -> Figure:
-    """Scree plot with the number of components by four criteria, eigenspectra and eigenimages.
+    """Scree plot with the number of components by five criteria, eigenspectra and eigenimages.
 
     Parameters
     ----------
     pcs : Dataset of `principal_components`
-        Ranks that are missing, negative or NaN are shown as not used.
+        Ranks that are missing, negative or NaN are shown as not used. A component that is the same
+        in all pixels says so.
     n_shown : int, optional
         How many eigenspectra and eigenimages; default: one more than the criteria ask for, 2 to 4.
     """
     ranks = {label: pcs.attrs.get(name) for name, label in RANKS}
-    known = [
-        int(rank) for rank in ranks.values() if rank is not None and rank == rank and rank >= 0
+    deciding = [  # the paper's share of the variance is shown, but does not decide
+        int(rank)
+        for rank in (pcs.attrs.get(name) for name, _ in RANKS[:-1])
+        if rank is not None and rank == rank and rank >= 0
     ]
     if n_shown is None:
-        n_shown = int(np.clip(max(known[:3], default=1) + 1, 2, 4))
+        n_shown = int(np.clip(max(deciding, default=1) + 1, 2, 4))
     n_shown = min(n_shown, pcs.sizes["pc"])
     aspect = aspect_of(pcs)
     map_height = min(1.15 * aspect, 2.6) + 0.45
     figure = Figure(figsize=(DOUBLE, 2.7 + map_height), layout="constrained")
     upper, lower = np.asarray(figure.subfigures(2, 1, height_ratios=(2.7, map_height))).tolist()
-    grid = upper.add_gridspec(2, 2, height_ratios=(1, 2), width_ratios=(1, 1.5))
+    grid = upper.add_gridspec(2, 2, height_ratios=(1.2, 1.8), width_ratios=(1, 1.5))
     strip, scree = upper.add_subplot(grid[0, 0]), upper.add_subplot(grid[1, 0])
     curves = upper.add_subplot(grid[:, 1])
 
@@ -140,7 +144,7 @@ def components_figure(pcs: xr.Dataset, *, n_shown: int | None = None) -> Figure:
             fontsize=6.5,
             bbox={"color": "white", "pad": 0.8},
         )
-    strip.set(xlim=scree.get_xlim(), ylim=(3.6, -0.6), yticks=[], xticks=[])
+    strip.set(xlim=scree.get_xlim(), ylim=(len(RANKS) - 0.4, -0.6), yticks=[], xticks=[])
     strip.spines[:].set_visible(False)
     strip.set_title("Number of components")
 
@@ -170,7 +174,9 @@ def components_figure(pcs: xr.Dataset, *, n_shown: int | None = None) -> Figure:
     for k, ax in enumerate(images[:n_shown]):
         score = pcs["score"].isel(pc=k) * sign[k]
         limits = robust_limits(score.values, symmetric=True)
-        draw_map(ax, score, title=f"Eigenimage {k + 1}", cmap=DIVERGING, limits=limits)
+        common = ", an I0 error?" if pcs.attrs.get("common_component", 0) == k + 1 else ""
+        title = f"Eigenimage {k + 1}{common}"
+        draw_map(ax, score, title=title, cmap=DIVERGING, limits=limits)
     letters((strip, curves, *images[:n_shown]))
     return figure
 

@@ -290,30 +290,30 @@ class Library:
                 )
         return replace(self, standards=tuple(known[name] for name in names))
 
-    def covers(self, energy: ArrayLike, shift: float = 0.0) -> np.ndarray:
+    def covers(self, energy: ArrayLike, shift: ArrayLike = 0.0) -> np.ndarray:
         """Whether all standards are tabulated at ``energy - shift``, as a bool array.
 
         Parameters
         ----------
         energy : array_like, shape (n,)
             Energies (eV) of the stack's axis.
-        shift : float
+        shift : float or array_like, shape (n,)
             E(stack axis) - E(library) in eV.
         """
-        at = np.asarray(energy, dtype=np.float64) - shift
+        at = np.asarray(energy, dtype=np.float64) - np.asarray(shift)
         low, high = self.energy_range
         return (at >= low - RANGE_TOLERANCE) & (at <= high + RANGE_TOLERANCE)
 
-    def spectra(self, energy: ArrayLike, *, shift: float = 0.0) -> xr.DataArray:
+    def spectra(self, energy: ArrayLike, *, shift: ArrayLike = 0.0) -> xr.DataArray:
         """Standards on the energies of a stack, ``S_k(E) = s_k(E - shift)``, interpolated linearly.
 
         Parameters
         ----------
         energy : array_like, shape (n_energy,)
             Energies (eV) of the stack's axis.
-        shift : float
+        shift : float or array_like, shape (n_energy,)
             E(stack axis) - E(library) in eV: -0.4 when a feature of the library at 517.0 is found
-            at 516.6.
+            at 516.6. One for each energy where the axis is stretched.
 
         Returns
         -------
@@ -326,16 +326,17 @@ class Library:
             The library does not cover these energies.
         """
         axis = np.atleast_1d(np.asarray(energy, dtype=np.float64))
+        at = axis - np.asarray(shift)
         covered = self.covers(axis, shift)
         if not covered.all():
             raise LibraryError(
-                self._uncovered(axis, covered, shift),
+                self._uncovered(axis, covered, float(np.asarray(shift).mean())),
                 f"library {self.id!r}",
                 "drop the energies outside with [input] drop_energies, or use a library measured "
                 "over the whole range",
             )
         return xr.DataArray(
-            np.stack([np.interp(axis - shift, s.energy, s.spectrum) for s in self.standards]),
+            np.stack([np.interp(at, s.energy, s.spectrum) for s in self.standards]),
             dims=("standard", "energy"),
             coords={
                 "standard": ("standard", self.names),
@@ -346,7 +347,7 @@ class Library:
                 "units": "cm2/g" if self.mass_scale else "1",
                 "long_name": "mass absorption" if self.mass_scale else "optical density",
                 "library": self.id,
-                "energy_shift_eV": float(shift),
+                "energy_shift_eV": float(np.asarray(shift).mean()),
             },
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from chemoscape.simulate import (
     MIXTURE,
     SHELL,
     Truth,
+    altered_library,
     core_shell,
     cramer_rao_composition_sd,
     measurement_energies,
@@ -196,7 +199,63 @@ def test_library_without_masses() -> None:
     np.testing.assert_allclose(truth.composition.values[inside], 0.7)
 
 
+def test_cramer_rao_bound_with_stray_light() -> None:
+    """Counting noise seen through stray light, undone with the fraction known."""
+    errors = []
+    for seed in range(3):
+        truth = core_shell(photons=1e6, poisson=True, seed=seed, stray_light=0.1)
+        thick = truth.thickness.values >= 0.5
+        light = truth.stack.values[:, thick] / truth.i0.values[:, None]
+        od = -np.log(1.1 * light - 0.1)
+        variance = (1.1 * light / (1.1 * light - 0.1)) ** 2 / truth.stack.values[:, thick]
+        library = truth.library.select(*PAIR)
+        design = library.spectra(truth.stack.energy.values).values.T
+        design = np.column_stack([design, np.full(len(design), design.max())])
+        x = np.empty(od.shape[1])
+        for k in range(od.shape[1]):
+            root = 1 / np.sqrt(variance[:, k])
+            found = np.linalg.lstsq(design * root[:, None], od[:, k] * root, rcond=None)[0]
+            units = found[:2] / library.molar_mass
+            x[k] = library.values @ units / units.sum()
+        bound = cramer_rao_composition_sd(truth).values[thick]
+        errors.append((x - truth.composition.values[thick]) / bound)
+    assert np.std(errors) == pytest.approx(1, abs=0.03)
+
+
+def test_the_sample_s_own_spectra_make_the_stack() -> None:
+    library = core_shell(shape=(12, 12)).library
+    real = replace(
+        library,
+        standards=tuple(replace(s, spectrum=1.1 * s.spectrum + 500) for s in library.standards),
+    )
+    truth = core_shell(shape=(24, 32), sample_library=real)
+    assert truth.sample_library is real
+    assert truth.optical_density.max() == pytest.approx(1.4)
+    np.testing.assert_allclose(optical_density(truth), truth.optical_density, atol=1e-6)
+    spectra = real.spectra(truth.stack.energy.values).values
+    expected = np.einsum("ke,kyx->eyx", spectra, truth.weights.values)
+    np.testing.assert_allclose(truth.optical_density, expected, rtol=1e-9)
+
+
+def test_dichroism_is_that_of_the_altered_library() -> None:
+    truth = core_shell(shape=(24, 32), dichroism=0.1, angle_deg=30)
+    by_hand = altered_library(truth.library, dichroism=0.1, angle_deg=30)
+    again = core_shell(shape=(24, 32), sample_library=by_hand)
+    np.testing.assert_allclose(truth.stack, again.stack, rtol=1e-6)
+    np.testing.assert_array_equal(truth.composition, again.composition)
+
+
 def test_refusals() -> None:
+    library = core_shell(shape=(12, 12)).library
+    with pytest.raises(StackError, match=r"core_share in 0\.\.1, not 0\.04 and 1\.5"):
+        core_shell(core_share=1.5)
+    with pytest.raises(StackError, match="must be positive and od_noise 0 or more"):
+        core_shell(od_noise=-1)
+    with pytest.raises(StackError, match="the sample's own are given"):
+        core_shell(dichroism=0.1, sample_library=library)
+    relative = tuple(replace(s, scale="optical_density") for s in library.standards)
+    with pytest.raises(LibraryError, match="on different scales"):
+        core_shell(sample_library=replace(library, standards=relative))
     with pytest.raises(StackError, match="cannot hold a core"):
         core_shell(shape=(5, 100))
     with pytest.raises(StackError, match="must be positive"):

@@ -1,0 +1,251 @@
+"""Stages from the optical density to the composition, one function each: components and clusters,
+standards, both routes, compositions.
+
+`workflow` puts them in order.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from chemoscape.chemistry import composition
+from chemoscape.decompose.calibration import Anchor, shift_from_anchors
+from chemoscape.decompose.clusters import cluster, merge_clusters
+from chemoscape.decompose.components import principal_components
+from chemoscape.decompose.direct import deconvolve, mean_spectrum
+from chemoscape.decompose.energy import EnergyShift
+from chemoscape.decompose.grouping import group_weights
+from chemoscape.decompose.matching import library_from_clusters, match
+from chemoscape.decompose.nnma import factorise
+from chemoscape.decompose.regions import region_spectra
+from chemoscape.decompose.targets import target_tests
+from chemoscape.decompose.tree import cut_clusters, split_clusters
+from chemoscape.errors import (
+    ChemoscapeError,
+    ChemoscapeWarning,
+    FitError,
+    RecipeError,
+)
+from chemoscape.preprocess.absorbance import sample_mask, smooth
+from chemoscape.products import Products
+from chemoscape.recipe import (
+    Recipe,
+)
+from chemoscape.standards.folder import open_library
+from chemoscape.standards.library import Library
+
+#: The energy axis of a stack, where it is known.
+EnergyAxis = EnergyShift | None
+
+
+def group(od: xr.Dataset, recipe: Recipe) -> tuple[xr.Dataset, xr.Dataset]:
+    """Principal components, and clusters of pixels with alike spectra."""
+    section = recipe.clusters
+    pcs = principal_components(od, centred=section.centred, seed=recipe.seed)
+    groups = cluster(
+        od,
+        pcs,
+        n_clusters=section.n_clusters,
+        n_components=section.n_components,
+        seed=recipe.seed,
+    )
+    if section.cut is not None or section.cut_distance is not None:
+        groups = cut_clusters(od, groups, into=section.cut, distance=section.cut_distance)
+    if section.split:
+        split = [one.model_dump() for one in section.split]
+        groups = split_clusters(od, groups, split, seed=recipe.seed)
+    if section.merge:
+        groups = merge_clusters(od, groups, section.merge)
+    return pcs, groups
+
+
+def standards(recipe: Recipe) -> Library:
+    """Open the library and select the standards that the recipe names."""
+    if not recipe.standards.library:
+        raise RecipeError(
+            "[standards] library names no library",
+            remedy="name a folder with a library.toml, or turn [standards] off",
+        )
+    library = open_library(recipe.standards.library)
+    wanted = recipe.standards.select
+    return library.select(*wanted) if wanted and wanted != "matched" else library
+
+
+def matched_standards(library: Library, table: xr.Dataset) -> Library:
+    """The standards that take part in the best match of any cluster."""
+    present = (table.weight.values > 0).any(axis=0)
+    return library.select(*np.array(library.names)[present])
+
+
+def compare(
+    groups: xr.Dataset, library: Library, recipe: Recipe, axis: EnergyAxis = None
+) -> xr.Dataset:
+    """Every spectrum (of clusters, of regions) against combinations of standards.
+
+    `axis` is the energy axis where it is known; else the recipe's, or fitted.
+    """
+    return match(
+        groups,
+        library,
+        baseline=_baseline(recipe),
+        energy_shift=_energy_shift(recipe) if axis is None else axis,
+        stretch=axis is None and recipe.calibration.stretch,
+        fit_range=recipe.deconvolution.range,
+        exclude=recipe.deconvolution.exclude,
+        resolution_eV=recipe.clusters.resolution_eV,
+    )
+
+
+def anchored(od: xr.Dataset, recipe: Recipe) -> EnergyAxis:
+    """The energy axis that the recipe's anchors set; None without any."""
+    anchors = [Anchor(**table.model_dump()) for table in recipe.calibration.anchors]
+    if not (anchors and recipe.calibration.enabled):
+        return None
+    sample = sample_mask(od).values
+    if not sample.any() and any(anchor.found is None for anchor in anchors):
+        raise FitError(
+            "there is no sample in the image to find the anchors in",
+            remedy="say where the file has them with found = …",
+        )
+    mean, _ = mean_spectrum(od["optical_density"].values, None, sample)
+    return shift_from_anchors(od["energy"].values, mean, anchors)
+
+
+def direct_route(
+    od: xr.Dataset, library: Library, recipe: Recipe, axis: EnergyAxis = None
+) -> xr.Dataset:
+    """Orange arrows of Figure 2: every pixel against the standards."""
+    shift = _energy_shift(recipe) if axis is None else axis
+    maps = _fit(od, library, recipe, energy_shift=shift)
+    groups = recipe.standards.groups
+    if not groups:
+        return maps
+    return maps.merge(group_weights(maps, groups)).assign_attrs(maps.attrs)
+
+
+def _fit(od: xr.Dataset, library: Library, recipe: Recipe, *, energy_shift: Any) -> xr.Dataset:
+    """Deconvolve as the recipe says."""
+    section = recipe.deconvolution
+    return deconvolve(
+        od,
+        library,
+        nonnegative=section.nonnegative,
+        baseline=_baseline(recipe),
+        energy_shift=energy_shift,
+        stretch=recipe.calibration.stretch and energy_shift == "fit",
+        weights=section.weights,
+        sum_to_one=section.sum_to_one,
+        singular_values=section.singular_values,
+        fit_range=section.range,
+        exclude=section.exclude,
+    )
+
+
+def fit_regions(od: xr.Dataset, library: Library, recipe: Recipe, axis: EnergyAxis) -> xr.Dataset:
+    """Mean spectra of the recipe's regions, and what they are made of, on one energy axis."""
+    regions = {name: one.region() for name, one in recipe.deconvolution.regions.items()}
+    spectra = region_spectra(od, regions)
+    table = compare(spectra, library, recipe, axis)
+    return table.merge(spectra).assign_attrs(table.attrs)
+
+
+def targets_of(
+    pcs: xr.Dataset, library: Library, recipe: Recipe, axis: EnergyShift
+) -> xr.Dataset | None:
+    """Which standards lie in the space of the components; None where that cannot be asked."""
+    try:
+        return target_tests(
+            pcs,
+            library,
+            energy_shift=axis.value,
+            energy_shift_sd=axis.sd,
+            baseline=_baseline(recipe),
+        )
+    except ChemoscapeError as error:
+        warnings.warn(f"standards were not tested one by one: {error}", ChemoscapeWarning, 2)
+        return None
+
+
+def factorised(od: xr.Dataset, groups: xr.Dataset, recipe: Recipe) -> xr.Dataset:
+    """Spectra and maps without standards, near to those of the clusters as far as asked."""
+    section = recipe.factorisation
+    n_parts = section.n_parts or groups.sizes["cluster"]
+    as_many = n_parts == groups.sizes["cluster"]
+    return factorise(
+        od,
+        n_parts,
+        similar_to=groups if as_many or section.similarity > 0 else None,
+        similarity=section.similarity,
+        sparsity=section.sparsity,
+        seed=recipe.seed,
+    )
+
+
+def clustered_route(
+    od: xr.Dataset, groups: xr.Dataset, table: xr.Dataset, recipe: Recipe
+) -> tuple[Library, xr.Dataset]:
+    """Teal arrows of Figure 2: every pixel against the clusters that were matched to standards."""
+    own = library_from_clusters(groups, table)
+    return own, _fit(od, own, recipe, energy_shift=0.0)
+
+
+def compositions(done: Products, recipe: Recipe) -> dict[str, xr.Dataset]:
+    """The composition that each route gives.
+
+    The Gaussian filter (Equation 5) acts on the optical density and the fit is made once more. For
+    an unconstrained fit that is the same as filtering weights, as the paper does; non-negative
+    weights have one-sided errors, which a filter behind the fit would average into a bias.
+    """
+    section = recipe.composition
+    routes = {
+        "direct": (done.direct, done.library),
+        "clustered": (done.clustered, done.cluster_library),
+    }
+    found = {}
+    for name, (maps, library) in routes.items():
+        if maps is None or library is None or done.od is None:
+            continue
+        comp = composition(
+            maps,
+            library,
+            normalise=section.normalise,
+            min_thickness=section.min_thickness,
+        )
+        if section.smooth_px > 0:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ChemoscapeWarning)  # said already by the first fit
+                maps = _fit(
+                    smooth(done.od, section.smooth_px),
+                    library,
+                    recipe,
+                    energy_shift=EnergyShift.from_attrs(maps.attrs),
+                )
+        found[name] = composition(
+            maps,
+            library,
+            refine=section.refine,
+            normalise=section.normalise,
+            mask=comp["mask"],
+        ).assign_attrs(
+            smooth_px=section.smooth_px, noise_length_px=section.smooth_px * section.refine
+        )
+        if not found[name]["composition"].notnull().any():
+            raise FitError(
+                f"the {name} route finds a composition in no pixel",
+                str(recipe.input.path),
+                "look whether I0 is free of sample and the standards are of this edge, or lower "
+                "[composition] min_thickness",
+            )
+    return found
+
+
+def _baseline(recipe: Recipe) -> Any:
+    return None if recipe.deconvolution.baseline == "none" else recipe.deconvolution.baseline
+
+
+def _energy_shift(recipe: Recipe) -> Any:
+    return recipe.calibration.energy_shift if recipe.calibration.enabled else 0.0

@@ -1,0 +1,170 @@
+"""Figure of a linear combination fit, alone or with its runners-up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from chemoscape.decompose.lcf_result import LinearCombinationFit
+from chemoscape.decompose.ranking import CLOSE_IN_BIC, RankedFits
+from chemoscape.report.panels import (
+    CATEGORIES,
+    DOUBLE,
+    INK,
+    PHOTON_ENERGY,
+    footnote,
+    letters,
+    styled,
+)
+from chemoscape.report.words import measured, number, pretty, synthetic_note
+
+#: Candidates listed beside a ranked fit.
+MOST_LISTED = 8
+MOST_COLUMNS = 8
+
+
+@styled
+def lcf_figure(
+    fit: LinearCombinationFit | RankedFits, *, title: str = "", note: str | None = None
+) -> Figure:
+    """Spectrum, fit, each standard's part and the baseline; residual; statistics; runners-up.
+
+    Parameters
+    ----------
+    fit : LinearCombinationFit or RankedFits
+        Of a ranking the best fit is drawn, and the first candidates are listed beside it.
+    title : str
+        What was fitted, above the spectrum.
+    note : str, optional
+        Line at the foot; default: whether the standards are synthetic.
+    """
+    ranked = fit if isinstance(fit, RankedFits) else None
+    best = fit.best if isinstance(fit, RankedFits) else fit
+    figure = Figure(figsize=(DOUBLE, 4.6 if ranked else 3.6), layout="constrained")
+    left, right = np.asarray(figure.subfigures(1, 2, width_ratios=(1.5, 1))).tolist()
+    above, below = left.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    _spectra(above, best, title or "Spectrum and fit")
+    _residual(below, best)
+    beside = right.subplots(2, 1, height_ratios=(1.1, 1)) if ranked else [right.subplots()]
+    _statistics(beside[0], best, above)
+    if ranked:
+        _candidates(beside[1], ranked)
+    letters((above, below, *beside))
+    labels = [label for one in (ranked.fits if ranked else [best]) for label in one.labels]
+    footnote(figure, synthetic_note(labels) if note is None else note)
+    return figure
+
+
+def _spectra(ax: Axes, fit: LinearCombinationFit, title: str) -> None:
+    """Data, fit and parts."""
+    energy = fit.energy
+    ax.plot(energy, fit.data, "o", color="0.55", markersize=2.2, mew=0, label="data")
+    ax.plot(energy, fit.model, color=INK, label="fit")
+    for number_, (label, part) in enumerate(zip(fit.labels, fit.parts, strict=True)):
+        ax.plot(energy, part, color=CATEGORIES[number_ % 7], linewidth=0.9, label=pretty(label))
+    if fit.baseline_kind != "none":
+        ax.plot(
+            energy,
+            fit.background,
+            color="0.6",
+            linestyle="dotted",
+            label="constant" if fit.baseline_kind == "constant" else "baseline",
+        )
+    ax.set(ylabel="optical density" if fit.units else "absorption", title=title)
+    ax.set_xlim(energy[0], energy[-1])
+
+
+def _residual(ax: Axes, fit: LinearCombinationFit) -> None:
+    """Data less fit, on a band of one standard deviation where that is known."""
+    ax.axhline(0, color="0.75", linewidth=0.6)
+    band = ""
+    if fit.sd is not None:
+        ax.fill_between(fit.energy, -fit.sd, fit.sd, color="0.88", linewidth=0)
+        band = " (band: ± 1 sd)"
+    ax.plot(fit.energy, fit.residual, color=CATEGORIES[5], linewidth=0.8)
+    rms = float(np.sqrt(np.mean(fit.residual**2)))
+    ax.set(xlabel=PHOTON_ENERGY, title=f"Data less fit, rms {rms:.2g}{band}")
+
+
+def _statistics(ax: Axes, fit: LinearCombinationFit, drawn: Axes) -> None:
+    """The lines' names with weights, then how well they fit."""
+    ax.axis("off")
+    ax.set_title("Fit")
+    handles, labels = drawn.get_legend_handles_labels()
+    for row, (weight, sd, bound) in enumerate(
+        zip(fit.shares, fit.weight_sd / (fit.weights.sum() or 1.0), fit.at_bound, strict=True)
+    ):
+        share = "0" if bound else f"{measured(100 * weight, 100 * sd)} %"
+        labels[2 + row] += f", {share}"
+    if fit.baseline_kind != "none":
+        labels[-1] += f", {measured(fit.baseline, fit.baseline_sd)}"
+    legend = ax.legend(
+        handles, labels, loc="upper left", bbox_to_anchor=(0, 1), borderaxespad=0, borderpad=0
+    )
+    legend.set_in_layout(False)
+    shift = (
+        measured(fit.energy_shift_eV, fit.energy_shift_sd_eV) + " eV"
+        if fit.energy_shift_sd_eV
+        else number(fit.energy_shift_eV, "+.3f") + " eV, held"
+    )
+    words = (
+        f"{pretty(fit.variable)} = {measured(fit.composition, fit.composition_sd)}",
+        f"energy shift {shift}",
+        f"R = {fit.r_factor:.2e},  χ² = {fit.chi2:.4g},  reduced χ² = {fit.reduced_chi2:.3g}",
+        f"{fit.n_points} points ({fit.n_effective:.0f} effective), {fit.n_varied} varied",
+        f"AIC = {number(fit.aic, '.1f')},  BIC = {number(fit.bic, '.1f')}",
+    )
+    below = -10.2 * (len(labels) + 0.6)  # points: below the legend's lines
+    ax.annotate(
+        "\n".join(words),
+        (0, 1),
+        xycoords="axes fraction",
+        xytext=(0, below),
+        textcoords="offset points",
+        va="top",
+        fontsize=6.5,
+        linespacing=1.4,
+    )
+
+
+def _candidates(ax: Axes, ranked: RankedFits) -> None:
+    """Table of the first candidates: share of each standard (%), composition, ΔBIC; those within 6
+    shaded.
+    """
+    fits, delta = ranked.fits[:MOST_LISTED], ranked.delta_bic[:MOST_LISTED]
+    # a long list is cut to those of the best candidates, in the order of the library
+    found = list(dict.fromkeys(name for fit in fits for name in fit.standards))
+    names = sorted(found[:MOST_COLUMNS], key=ranked.candidates.index)
+    at = {name: column for column, name in enumerate(names)}
+    wide = max(1.0, len(names) / 5)  # the last columns keep their width in inches
+    of_x, of_bic = len(names) - 0.4 + 1.3 * wide, len(names) - 0.4 + 3.1 * wide
+    right = of_bic + 0.6 * wide
+    small: Any = {"fontsize": 6.0, "ha": "center", "va": "center"}
+    for name, column in at.items():
+        ax.text(column, -0.8, pretty(name), fontsize=6.0, rotation=90, ha="center", va="bottom")
+    variable = pretty(ranked.best.variable)
+    ax.text(of_x, -0.8, variable, fontsize=6.0, rotation=90, ha="center", va="bottom")
+    ax.text(of_bic, -0.8, "ΔBIC", fontsize=6.0, ha="center", va="bottom")
+    ax.plot([-0.5, right], [-0.6, -0.6], color=INK, linewidth=0.5)
+    for row, (fit, distance) in enumerate(zip(fits, delta, strict=True)):
+        close = distance < CLOSE_IN_BIC
+        ink = INK if close else "0.5"
+        if close:
+            ax.fill_between([-0.5, right], row - 0.5, row + 0.5, color="0.93", linewidth=0)
+        for share, name in zip(fit.shares, fit.standards, strict=True):
+            if name in at:
+                weight = "bold" if share >= 0.5 else "normal"
+                ax.text(at[name], row, f"{100 * share:.0f}", color=ink, weight=weight, **small)
+        ax.text(of_x, row, measured(fit.composition, fit.composition_sd), color=ink, **small)
+        ax.text(of_bic, row, f"{distance:.1f}", color=ink, **small)
+    longest = max(len(name) for name in (*names, ranked.best.variable))
+    head = 1.4 + 0.2 * min(longest, 16)  # rows that upright names take
+    ax.set(xlim=(-0.5, right), ylim=(max(len(fits), 5) - 0.4, -head))
+    ax.axis("off")
+    question = ", ambiguous" if ranked.ambiguous else ""
+    left_out = len(found) - len(names)
+    cut = f"\n{left_out} more standards take part" if left_out else ""
+    ax.set_title(f"{ranked.n_combinations} combinations (%; shaded: ΔBIC < 6){question}{cut}")

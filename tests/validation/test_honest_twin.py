@@ -1,0 +1,74 @@
+"""The sample is not made of the library that fits it: what is lost, and whether the errors say so.
+
+Peaks off by 0.02 eV and 2 %, one by one; 0.2 eV broader; 1 % stray light; I0 off by 0.3 % at every
+energy; the axis off by -0.4 eV; noise of 1 % of the peak. Fifty samples, two standards or all six.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+import chemoscape as cs
+from chemoscape.errors import ChemoscapeWarning
+
+SEEDS = range(50)
+TWO = ("alpha-Li0.1V2O5", "epsilon-Li0.45V2O5")
+MIXTURE = 1
+
+
+def results_of(seed, library):
+    """Errors of one sample, and whether the stated ones cover them."""
+    twin = cs.simulate.honest_twin(seed, shape=(30, 40))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChemoscapeWarning)  # thick pixels, and the shift itself
+        od = cs.optical_density(twin.stack, i0=twin.i0)
+        maps = cs.deconvolve(od, library, weights="uniform")
+        comp = cs.composition(maps, library)
+    error = (comp.composition - twin.composition).values
+    kept = comp["mask"].values & (twin.thickness >= 0.25).values
+    labels = twin.labels.values
+    covered = np.abs(error) <= comp.composition_sd_total.values
+    clusters = [error[kept & (labels == k)].mean() for k in range(3)]
+    shift = maps.attrs["energy_shift_eV"] - twin.energy_shift_eV
+    return {
+        "shift": shift,
+        "shift covered": abs(shift) <= maps.attrs["energy_shift_sd_eV"],
+        "clusters": clusters,
+        "mixed covered": covered[kept & (labels == MIXTURE)].mean(),
+        "all covered": covered[kept].mean(),
+    }
+
+
+@pytest.fixture(scope="module")
+def library():
+    return cs.open_library("lixv2o5-model")
+
+
+@pytest.mark.parametrize(("number", "limit"), [("two", 0.015), ("six", 0.035)])
+def test_composition_shift_and_their_intervals(library, number, limit):
+    standards = library.select(*TWO) if number == "two" else library
+    found = [results_of(seed, standards) for seed in SEEDS]
+    shift = np.array([one["shift"] for one in found])
+    assert np.abs(shift).max() <= 0.02
+    assert 0.6 <= np.mean([one["shift covered"] for one in found]) <= 0.8
+    clusters = np.array([one["clusters"] for one in found])
+    assert np.sqrt((clusters**2).mean()) <= limit
+    assert 0.6 <= np.mean([one["mixed covered"] for one in found]) <= 0.8
+    # Pure pixels of a two-phase fit lie at the bound half of the time, and there are exact.
+    assert 0.6 <= np.mean([one["all covered"] for one in found]) <= 0.88
+
+
+def test_counting_errors_alone_would_not_cover(library):
+    """The alarm that the systematic error is there for: without it intervals are far too narrow."""
+    twin = cs.simulate.honest_twin(3, shape=(30, 40))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChemoscapeWarning)
+        od = cs.optical_density(twin.stack, i0=twin.i0)
+        maps = cs.deconvolve(od, library.select(*TWO), weights="uniform")
+        comp = cs.composition(maps, library.select(*TWO))
+    systematic = np.nanmedian(comp.composition_sd_systematic.values)
+    assert 0.005 < systematic < 0.04
+    assert 0.4 < maps.attrs["misfit_scale"] < 2.5

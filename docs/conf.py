@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,16 @@ def render_math(translator: Any, node: nodes.Node) -> None:
     raise nodes.SkipNode
 
 
+def make_generated(app: Sphinx) -> None:
+    """Reference tables, and the figures that examples draw, from the code as it is."""
+    folder = HERE / "generated"
+    write_tables(folder)
+    example = HERE.parent / "examples" / "miscalibrated.py"
+    picture = folder / "miscalibrated.png"
+    subprocess.run([sys.executable, example, picture], check=True, capture_output=True)
+
+
 def setup(app: Sphinx) -> None:
     """Register the equations' renderer, and make the reference tables before pages are read."""
     app.add_html_math_renderer("mathml", (render_math, None), (render_math, None))
-    app.connect("builder-inited", lambda _: write_tables(HERE / "generated"))
+    app.connect("builder-inited", make_generated)

@@ -9,7 +9,6 @@ them holds mixed pixels, and the parts come closer to the phases than the cluste
 import numpy as np
 
 import chemoscape as cs
-from chemoscape.decompose.nnma import factorise
 
 truth = cs.simulate.core_shell(poisson=True, photons=20_000)
 od = cs.optical_density(truth.stack)
@@ -32,7 +31,7 @@ print(f"clusters            error of the spectra {100 * error(groups.spectrum):.
 
 # λ has no unit: at 1 a departure from the clusters costs as much as the same misfit of the data.
 for similarity in (0, 0.1, 1, 100):
-    parts = factorise(od, 2, similar_to=groups, similarity=similarity)
+    parts = cs.factorise(od, 2, similar_to=groups, similarity=similarity)
     print(
         f"similarity {similarity:<8g} error of the spectra {100 * error(parts.spectrum):.2f} %, "
         f"distance to the clusters {parts.attrs['similarity_distance']:.1e}, "
@@ -40,7 +39,7 @@ for similarity in (0, 0.1, 1, 100):
         f"{parts.attrs['n_sweeps']} sweeps"
     )
 
-parts = factorise(od, 2, similar_to=groups, similarity=0.1)
+parts = cs.factorise(od, 2, similar_to=groups, similarity=0.1)
 share = parts.weight / parts.weight.sum("part")
 for number in parts.part.values:
     print(f"part {number}              {float(share.sel(part=number).mean()):.3f} of the sample")

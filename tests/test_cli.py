@@ -168,7 +168,7 @@ def test_interrupt(here, small_stack, capsys, monkeypatch):
     def stop(*_args, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chemoscape.stages.deconvolve", stop)
+    monkeypatch.setattr("chemoscape.fitting_stages.deconvolve", stop)
     arguments = recipe_for(here, small_stack)
     assert main(arguments) == 130
     assert "interrupted" in capsys.readouterr().err
@@ -179,7 +179,7 @@ def test_a_defect_leaves_a_log_not_a_traceback(here, small_stack, capsys, monkey
     def break_down(*_args, **_options):
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("chemoscape.stages.deconvolve", break_down)
+    monkeypatch.setattr("chemoscape.fitting_stages.deconvolve", break_down)
     said = complaint(capsys, recipe_for(here, small_stack), status=1)
     log = said.split("with the file ")[1].rstrip(".")
     with open(log, encoding="utf-8") as file:
@@ -259,7 +259,7 @@ def test_json_of_several_stacks_is_one_list(here, small_stack, capsys):
 
 
 def test_a_defect_does_not_stop_a_batch(here, small_stack, capsys, monkeypatch):
-    from chemoscape import stages
+    from chemoscape import fitting_stages
 
     def fail_once(*args, **options):
         monkeypatch.undo()
@@ -269,7 +269,7 @@ def test_a_defect_does_not_stop_a_batch(here, small_stack, capsys, monkeypatch):
     arguments = recipe_for(here, small_stack)
     for name in ("a.h5", "b.h5"):
         shutil.copy(small_stack, here / name)
-    monkeypatch.setattr(stages, "deconvolve", fail_once)
+    monkeypatch.setattr(fitting_stages, "deconvolve", fail_once)
     arguments += ["--input", str(here / "a.h5"), str(here / "b.h5"), "--output", str(here / "o")]
     assert main([*arguments, "--set", *QUICK]) == 1
     assert "1 of 2 stacks failed" in capsys.readouterr().err

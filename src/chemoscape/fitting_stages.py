@@ -18,10 +18,10 @@ from chemoscape.decompose.clusters import cluster, merge_clusters
 from chemoscape.decompose.components import principal_components
 from chemoscape.decompose.direct import deconvolve, mean_spectrum
 from chemoscape.decompose.energy import EnergyShift
-from chemoscape.decompose.grouping import group_weights
+from chemoscape.decompose.grouping import group_weights, require_groups
 from chemoscape.decompose.matching import library_from_clusters, match
 from chemoscape.decompose.nnma import factorise
-from chemoscape.decompose.regions import region_spectra
+from chemoscape.decompose.regions import mask_of_region, region_spectra
 from chemoscape.decompose.targets import target_tests
 from chemoscape.decompose.tree import cut_clusters, split_clusters
 from chemoscape.errors import (
@@ -72,7 +72,16 @@ def standards(recipe: Recipe) -> Library:
         )
     library = open_library(recipe.standards.library)
     wanted = recipe.standards.select
-    return library.select(*wanted) if wanted and wanted != "matched" else library
+    if wanted and wanted != "matched":
+        library = library.select(*wanted)
+    require_groups(recipe.standards.groups, library.names)
+    return library
+
+
+def require_regions(stack: xr.DataArray, recipe: Recipe) -> None:
+    """Refuse, before any work, regions that hold no pixel of the image."""
+    for name, one in recipe.deconvolution.regions.items():
+        mask_of_region(name, one.region(), stack)
 
 
 def matched_standards(library: Library, table: xr.Dataset) -> Library:
@@ -121,7 +130,11 @@ def direct_route(
     """Orange arrows of Figure 2: every pixel against the standards."""
     shift = _energy_shift(recipe) if axis is None else axis
     maps = _fit(od, library, recipe, energy_shift=shift)
-    groups = recipe.standards.groups
+    groups = {  # "matched" may have left standards out
+        group: [name for name in members if name in library.names]
+        for group, members in recipe.standards.groups.items()
+    }
+    groups = {group: members for group, members in groups.items() if members}
     if not groups:
         return maps
     return maps.merge(group_weights(maps, groups)).assign_attrs(maps.attrs)

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from chemoscape import results
+from chemoscape.decompose.energy import EnergyShift
 from chemoscape.decompose.lcf import linear_combination_fit
 from chemoscape.formats import checksum
 from chemoscape.mechanics.fields import StressField
@@ -107,6 +108,7 @@ def summarise(
         energy_shift_eV=None
         if shift is None
         else results.Measured(value=shift["energy_shift_eV"], sd=shift["energy_shift_sd_eV"]),
+        calibration=_calibration_summary(recipe, done),
         standards=tuple(done.library.names) if done.library is not None else (),
         condition_number=None if maps is None else maps.attrs["condition_number"],
         rank=None
@@ -116,7 +118,7 @@ def summarise(
                 key: done.components.attrs[f"rank_{key}"]
                 if done.components.attrs[f"rank_{key}"] >= 0
                 else None
-                for key in ("ind", "mp", "cv", "cumulative")
+                for key in ("ind", "mp", "f", "cv", "cumulative")
             }
         ),
         routes={
@@ -134,6 +136,32 @@ def summarise(
         particles=_particles_summary(done),
         warnings=tuple(warnings),
         seconds=dict(seconds),
+    )
+
+
+def _calibration_summary(recipe: Recipe, done: Products) -> results.CalibrationSummary | None:
+    """The energy axis that was used, and what the sample's spectrum says of the library."""
+    found = done.direct if done.direct is not None else done.match
+    if found is None:
+        return None
+    axis, known = EnergyShift.from_attrs(found.attrs), found.attrs
+    per_eV = None
+    if done.compositions:
+        per_eV = chosen_composition(done, recipe).attrs["mean_per_eV"]
+    edges = np.atleast_1d(known.get("edges_eV", []))
+    return results.CalibrationSummary(
+        source=axis.source,
+        significance=known.get("energy_shift_significance"),
+        composition_per_eV=per_eV,
+        stretch_per_eV=axis.stretch,
+        stretch_seen_per_eV=known.get("energy_stretch_seen"),
+        stretch_seen_sd=known.get("energy_stretch_seen_sd"),
+        edges=tuple(
+            results.EdgeSummary(energy_eV=float(edge), shift_eV=float(axis.at(edge)))
+            for edge in edges
+        ),
+        misfit_scale=known.get("misfit_scale"),
+        misfit_level=known.get("misfit_level"),
     )
 
 
@@ -332,9 +360,12 @@ def _spectra(done: Products) -> xr.Dataset:
     if done.library is None:
         return out
     fitted = done.direct if done.direct is not None else done.match
-    shift = 0.0 if fitted is None else fitted.attrs["energy_shift_eV"]
-    covered = done.library.covers(od.energy.values, shift)
-    known = done.library.spectra(od.energy.values[covered], shift=shift)
+    axis = EnergyShift(0.0, 0.0, source="held")
+    if fitted is not None:
+        axis = EnergyShift.from_attrs(fitted.attrs)
+    energy = od.energy.values
+    covered = done.library.covers(energy, axis.at(energy))
+    known = done.library.spectra(energy[covered], shift=axis.at(energy[covered]))
     out["standards"] = (
         known.drop_vars("energy")
         .reindex_like(known)
@@ -342,11 +373,11 @@ def _spectra(done: Products) -> xr.Dataset:
         .reindex(energy=od.energy)
     )
     out = out.assign_coords(standard=done.library.names, label=("standard", done.library.labels))
-    fit = linear_combination_fit((od.energy.values, mean), done.library, energy_shift=shift)
+    fit = linear_combination_fit((od.energy.values, mean), done.library, energy_shift=axis)
     out["weight"] = ("standard", fit.weights)
     out["weight_sd"] = ("standard", fit.weight_sd)
     out["baseline"] = fit.baseline
-    out.attrs = {"energy_shift_eV": float(shift), "r_factor": fit.r_factor}
+    out.attrs = {"energy_shift_eV": axis.value, "r_factor": fit.r_factor}
     return out
 
 

@@ -219,6 +219,7 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
     fitted = recipe.standards.enabled and recipe.deconvolution.enabled
     with log.step("standards"):  # before the work, so that a wrong name is not found only after it
         library = fitting_stages.standards(recipe) if fitted else None
+        fitting_stages.require_regions(done.stack, recipe)
     if stages.uses_detector_images(recipe):
         with log.step("optical density"):
             done.od = stages.absorb(done.stack, recipe)

@@ -153,3 +153,25 @@ def test_unknown_options_are_refused(twin_density, two, options):
 def test_a_library_by_name_is_refused(twin_density):
     with pytest.raises(LibraryError, match=r"open a library with cs\.open_library"):
         deconvolve(twin_density, "lixv2o5-model")
+
+
+def test_standards_that_do_not_look_like_the_sample_are_said(twin_density, two):
+    """Peaks of the sample at twice the library's height are no noise and no shift."""
+    density = twin_density["optical_density"]
+    bent = (density + 0.6 * density * (density > 0.7)).assign_attrs(density.attrs)
+    with pytest.warns(ChemoscapeWarning) as caught:
+        maps = deconvolve(bent, two, energy_shift=-0.4)
+    assert any("do not look like the sample" in str(one.message) for one in caught)
+    assert maps.attrs["misfit_scale"] > 3
+
+
+def test_a_line_that_would_help_is_said(twin_density, two):
+    density = twin_density["optical_density"]
+    line = 0.01 * (density.energy - 534.0)
+    tilted = (density + line).transpose(*density.dims).astype("f4").assign_attrs(density.attrs)
+    with pytest.warns(ChemoscapeWarning) as caught:
+        deconvolve(tilted, two, energy_shift=-0.4)
+    assert any('baseline = "linear"' in str(one.message) for one in caught)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        deconvolve(tilted, two, energy_shift=-0.4, baseline="linear")

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from chemoscape import results
 from chemoscape.report import html, words
 from chemoscape.report.gallery import run_figures
+from chemoscape.report.numbers import key_numbers
 
 WARNING = "the fitted energy shift is -0.400 eV; check the calibration"
 RECIPE = 'version = 1\n[input]\npath = "wire & <b>core</b>.hdf5"\n'
@@ -223,7 +224,7 @@ def test_unknown_numbers_say_so() -> None:
             **{"sd": None, "p05": None, "p95": None},
         },
     )
-    rows = dict(row[:2] for row in html.key_numbers(unknown))
+    rows = dict(row[:2] for row in key_numbers(unknown))
     assert rows["x, mean of the pixels"] == "not determined"
     assert not any("nan" in value.lower() for value in rows.values())
 

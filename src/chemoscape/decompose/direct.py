@@ -292,6 +292,8 @@ def _axis_attributes(
         "energy_stretch_seen": known.stretch_seen,
         "energy_stretch_seen_sd": known.stretch_seen_sd,
         "edges_eV": list(known.edges),
+        "residual_of_mean": known.residual,
+        "residual_with_line": known.residual_with_line,
         "misfit_scale": misfit.scale if misfit else np.nan,
         "misfit_level": misfit.level if misfit else np.nan,
     }

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from chemoscape.decompose.energy import EnergyShift
+from chemoscape.decompose.misfit import MISFIT_EV, MISFIT_SHARE
 from chemoscape.errors import ChemoscapeWarning
 
 #: Above this the standards are so alike that single weights mean little (their ratios may still be
@@ -19,6 +20,8 @@ BASELINE_WARNING = 0.05
 MISFIT_WARNING = 1.5
 #: Standards that depart this many times more than is usual (0.02 eV and 2 %) from the sample.
 DEPARTURE_WARNING = 3.0
+#: A line is worth it when it lowers the residual of the mean spectrum to this share.
+LINE_GAIN = 0.6
 #: A calibration difference that moves a composition by about 0.02.
 SHIFT_WARNING_EV = 0.05
 #: Standard deviations beyond which a difference of energies is no accident.
@@ -50,6 +53,20 @@ def _of_standards(maps: xr.Dataset) -> list[str]:
         said.append(
             f"only {kept} singular values of {n} standards (condition number {condition:.0f}) are "
             "used: weights hold what these can tell, the rest is set to zero"
+        )
+    scale = maps.attrs["misfit_scale"]
+    if scale > DEPARTURE_WARNING:
+        said.append(
+            f"the standards do not look like the sample: its mean spectrum departs from them as if "
+            f"peaks were off by {MISFIT_EV * scale:.2g} eV and heights by "
+            f"{100 * MISFIT_SHARE * scale:.2g} %, which the systematic error of the composition "
+            "holds; look at the residual"
+        )
+    with_line = maps.attrs["residual_with_line"]
+    if with_line < LINE_GAIN * maps.attrs["residual_of_mean"]:
+        said.append(
+            "a straight line under the standards would lower the rms residual of the mean spectrum "
+            f'from {maps.attrs["residual_of_mean"]:.2g} to {with_line:.2g}: set baseline = "linear"'
         )
     return said
 

@@ -59,6 +59,9 @@ class EnergyShift:
     edges : tuple of float
         Mean energies (eV) of the structure around the lower and the upper edge; empty when the
         standards have only one.
+    residual, residual_with_line : float
+        Root mean square, optical density, that the standards leave of the mean spectrum; and with a
+        straight line under them.
     misfit : Misfit, optional
         What the standards leave unexplained.
     source : str
@@ -76,6 +79,8 @@ class EnergyShift:
     centre: float = 0.0
     significance: float = float("nan")
     edges: tuple[float, ...] = ()
+    residual: float = float("nan")
+    residual_with_line: float = float("nan")
     misfit: Misfit | None = field(default=None, compare=False)
     source: str = "fit"
 
@@ -230,6 +235,8 @@ def _best(problem: _Problem, search: float, *, stretch: bool) -> EnergyShift:
         centre=middle_of(axis),
         significance=float(np.sqrt(max(gain, 0) / noise)) if noise > 0 else float("inf"),
         edges=found.edges,
+        residual=problem.residual(shift, slope, problem.baseline),
+        residual_with_line=problem.residual(shift, slope, "linear"),
         misfit=found.misfit,
     )
 
@@ -306,6 +313,15 @@ class _Problem:
         for spectrum, root in zip(self.data, 1 / np.sqrt(self.spread), strict=True):
             total += float(_fit(model, under, spectrum, root, self.nonnegative)[1] ** 2)
         return total
+
+    def residual(self, shift: float, stretch: float, baseline: str | None) -> float:
+        """Root mean square that the standards and a baseline leave of the mean spectrum."""
+        at = self.shift_at(shift, stretch)
+        model = self.library.spectra(self.energy, shift=at).values.T
+        under = baseline_columns(baseline, self.energy)
+        root = np.ones_like(self.energy)
+        norm = _fit(model, under, self.data.mean(axis=0), root, self.nonnegative)[1]
+        return norm / float(np.sqrt(self.energy.size))
 
     def uncertainty(self, shift: float, stretch: float, *, stretched: bool) -> _Uncertainty:
         """Covariance of the shift (and the stretch), the misfit found, and the edges.

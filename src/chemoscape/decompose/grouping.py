@@ -11,6 +11,26 @@ from chemoscape.decompose.direct import weight_covariance
 from chemoscape.errors import LibraryError
 
 
+def require_groups(groups: Mapping[str, Sequence[str]], names: Sequence[str]) -> None:
+    """Refuse groups that are empty, overlap, or name standards that are not there."""
+    seen: set[str] = set()
+    for group, members in groups.items():
+        if not members:
+            raise LibraryError(f"the group {group!r} is empty", remedy="name its standards")
+        for name in members:
+            if name not in names:
+                raise LibraryError(
+                    f"the group {group!r} names {name!r}; the standards in use are "
+                    f"{', '.join(names)}",
+                    remedy="correct [standards] groups",
+                )
+            if name in seen:
+                raise LibraryError(
+                    f"{name!r} is named twice in the groups", remedy="leave it in one of them"
+                )
+            seen.add(name)
+
+
 def group_weights(maps: xr.Dataset, groups: Mapping[str, Sequence[str]]) -> xr.Dataset:
     """Weights of groups of standards, with their errors.
 
@@ -38,30 +58,14 @@ def group_weights(maps: xr.Dataset, groups: Mapping[str, Sequence[str]]) -> xr.D
     --------
     >>> from chemoscape import deconvolve, open_library, optical_density, simulate
     >>> library = open_library("lixv2o5-model")
-    >>> od = optical_density(simulate.core_shell(shape=(20, 30)).stack)
+    >>> od = optical_density(simulate.core_shell(shape=(20, 30), poisson=True).stack)
     >>> maps = deconvolve(od, library, energy_shift=0.0)
     >>> group_weights(maps, {"alpha": library.names[:2], "epsilon": library.names[2:5]}).sizes
     Frozen({'group': 2, 'y': 20, 'x': 30})
     """
     names = [str(name) for name in maps["standard"].values]
-    seen: set[str] = set()
-    chosen = np.zeros((len(groups), len(names)))
-    for row, (group, members) in enumerate(groups.items()):
-        if not members:
-            raise LibraryError(f"the group {group!r} is empty", remedy="name its standards")
-        for name in members:
-            if name not in names:
-                raise LibraryError(
-                    f"the group {group!r} names {name!r}; the standards in use are "
-                    f"{', '.join(names)}",
-                    remedy="correct [standards] groups",
-                )
-            if name in seen:
-                raise LibraryError(
-                    f"{name!r} is named twice in the groups", remedy="leave it in one of them"
-                )
-            seen.add(name)
-            chosen[row, names.index(name)] = 1.0
+    require_groups(groups, names)
+    chosen = np.array([[name in members for name in names] for members in groups.values()], float)
     covariance = np.einsum("gk,kl...,gl->g...", chosen, weight_covariance(maps), chosen)
     units = maps["weight"].attrs.get("units", "1")
     return xr.Dataset(

@@ -61,7 +61,7 @@ def region_spectra(
         raise RegionError("no region is named", remedy='give them as {"name": Region(…)}')
     spectra, errors, sizes = [], [], []
     for name, region in regions.items():
-        inside = _mask(str(name), region, density)
+        inside = mask_of_region(str(name), region, density)
         spectrum, error, size = _mean(str(name), od, density, inside)
         spectra.append(spectrum)
         errors.append(error)
@@ -77,7 +77,7 @@ def region_spectra(
     )
 
 
-def _mask(name: str, region: Region | xr.DataArray, density: xr.DataArray) -> np.ndarray:
+def mask_of_region(name: str, region: Region | xr.DataArray, density: xr.DataArray) -> np.ndarray:
     """Pixels (y, x) of a region."""
     where = f"region {name!r}"
     if isinstance(region, Region):

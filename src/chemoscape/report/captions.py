@@ -100,13 +100,43 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     ),
     "components": (
         "Principal components",
-        "Number of components by four criteria, eigenvalues, and the first eigenspectra and "
+        "Number of components by five criteria, eigenvalues, and the first eigenspectra and "
         "eigenimages (their sign is arbitrary). Components that look like noise are noise.",
     ),
     "clusters": (
         "Clusters",
         "Pixels grouped by the shape of their spectra, the mean spectrum of each cluster, and the "
         "composition that its match to the standards gives.",
+    ),
+    "scores": (
+        "Scores by cluster",
+        "Every pixel at its scores, in the colour of its cluster, and the means of the clusters; "
+        "above as the components have them, where thickness pulls them along rays, below scaled to "
+        "unit length, as they were grouped. Clusters that run into each other are parts of one "
+        "cloud: a gradient, not phases.",
+    ),
+    "dendrogram": (
+        "Tree of the clusters",
+        "Which clusters are alike: branches join at the distance (Ward) of their centres. Cut it "
+        "with [clusters] cut, or join and split clusters by hand with merge and split.",
+    ),
+    "targets": (
+        "Standards one by one",
+        "Whether each standard lies in the space of the components that stand out of the noise, by "
+        "Malinowski's SPOIL: below 3 it may be there, above 6 it is not as it stands. The mean of "
+        "thousands of pixels is so sharp that a standard with another resolution or orientation "
+        "fails: the mismatch says by how much.",
+    ),
+    "regions": (
+        "Regions",
+        "Mean spectra of the regions that the recipe names, the fit that is ranked first among all "
+        "combinations of standards, and the composition it gives.",
+    ),
+    "factorisation": (
+        "Parts without standards",
+        "Non-negative spectra and maps whose products make up the optical density, found without "
+        "standards, and those of the clusters that they were held to (dashed). The answer is not "
+        "unique: spectra further apart may explain as much.",
     ),
     "weights-clustered": (
         "Clustered route: weights of the cluster spectra",

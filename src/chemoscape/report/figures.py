@@ -17,7 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from chemoscape.report.decomposition import clusters_figure, components_figure, fit_figure
+from chemoscape.report.decomposition import components_figure, fit_figure
+from chemoscape.report.matches import clusters_figure
 from chemoscape.report.normalisation import background_figure, drift_figure
 from chemoscape.report.outcomes import stress_figure, truth_figure
 from chemoscape.report.panels import (

@@ -14,7 +14,10 @@ from chemoscape.particles.recall import recall_of
 from chemoscape.report import figures
 from chemoscape.report.composites import composite_figure, picture_beside_map_figure
 from chemoscape.report.ensembles import composition_figure, sizes_figure
+from chemoscape.report.matches import regions_figure
 from chemoscape.report.particles import overlay_figure
+from chemoscape.report.parts import parts_figure
+from chemoscape.report.scores import dendrogram_figure, scores_figure, target_tests_figure
 from chemoscape.report.touching import contacts_figure
 from chemoscape.report.words import synthetic_note
 
@@ -70,6 +73,15 @@ def run_figures(
     if "/clustered/clusters" in node:
         groups, table = node["/clustered/clusters"], node.get("/clustered/match")
         drawn["clusters"] = figures.clusters_figure(groups, table, note=note if table else "")
+        drawn["scores"] = scores_figure(node["/clustered/components"], groups)
+        if groups.sizes["cluster"] > 2:
+            drawn["dendrogram"] = dendrogram_figure(groups, table)
+    if "/clustered/targets" in node:
+        drawn["targets"] = target_tests_figure(node["/clustered/targets"], note=note)
+    if "/regions" in node:
+        drawn["regions"] = regions_figure(node["/regions"], note=note)
+    if "/factorisation" in node:
+        drawn["factorisation"] = _parts(node)
     if "/composition" in node:
         drawn["composition"] = figures.composition_figure(node["/composition"], note=note)
     fields = [one for path, one in node.items() if path in ("/stress/free", "/stress/fixed")]
@@ -91,6 +103,12 @@ def run_figures(
     if truth is not None and "/composition" in node:
         drawn["truth"] = figures.truth_figure(truth, node["/composition"], note=note)
     return drawn
+
+
+def _parts(node: dict[str, xr.Dataset]) -> Figure:
+    """Parts of the factorisation, beside the clusters they were held to."""
+    parts, groups = node["/factorisation"], node["/clustered/clusters"]
+    return parts_figure(parts, groups if "distance" in parts else None)
 
 
 def _outlined(table: xr.Dataset, routes: dict[str, xr.Dataset]) -> Figure:

@@ -15,14 +15,13 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from chemoscape.report.captions import CAPTIONS, limits_of_validity
+from chemoscape.report.numbers import key_numbers
 from chemoscape.report.panels import DOUBLE, figure_png
 from chemoscape.report.words import UNKNOWN, formulae, measured, number
-from chemoscape.results import DamageSummary, PixelsSummary, RunSummary
+from chemoscape.results import RunSummary
 
 LARGEST_BYTES = 9_000_000
 RESOLUTIONS = (220, 160, 110, 75)  # dots per inch, the first at which the report stays small
-
-Row = tuple[str, str, str]  # quantity, value, remark
 
 
 def report_html(
@@ -156,93 +155,6 @@ def _standard_row(one: Any) -> dict[str, str]:
 
 def _percent(value: float | None) -> str:
     return UNKNOWN if value is None else f"{100 * value:.1f} %"
-
-
-def key_numbers(summary: RunSummary) -> list[Row]:
-    """Rows of the table of key numbers: quantity, value, remark."""
-    rows: list[Row] = []
-    comp = summary.composition
-    if comp is not None:
-        value = measured(comp.mean_pixel, comp.sd)
-        rows.append((f"{comp.variable}, mean of the pixels", value, "± total standard deviation"))
-        value = measured(comp.mean_mass_weighted, comp.sd)
-        rows.append((f"{comp.variable}, mean by mass", value, "each pixel by its thickness"))
-        span = f"{number(comp.p05, '.3f')} to {number(comp.p95, '.3f')}"
-        rows.append((f"{comp.variable}, 5th to 95th percentile", span, "of the pixels"))
-    shift = summary.energy_shift_eV
-    if shift is not None:
-        value = f"{measured(shift.value, shift.sd)} eV"
-        rows.append(("Energy shift", value, "E(file) − E(library), corrected for"))
-    for name, route in summary.routes.items():
-        value = number(route.composition, ".3f")
-        remark = f"rms residual {number(route.residual_rms, '.3g')} OD, "
-        remark += f"reduced χ² {number(route.reduced_chi2, '.3g')} (medians)"
-        rows.append((f"Mean composition, {name} route", value, remark))
-    if summary.condition_number is not None:
-        remark = "of the standards; above 300 single weights mean little"
-        rows.append(("Condition number", number(summary.condition_number, ".3g"), remark))
-    if summary.rank is not None:
-        counts = summary.rank
-        words = (
-            ("IND", counts.ind),
-            ("Marchenko–Pastur", counts.mp),
-            ("cross-validation", counts.cv),
-        )
-        known = " · ".join(f"{name} {'–' if count is None else count}" for name, count in words)
-        remark = f"99.9 % of the variance would take {counts.cumulative}; shown, not used"
-        rows.append(("Independent components", known, remark))
-    if summary.drift is not None:
-        value = f"{number(summary.drift.rms_px, '.2f')} pixels rms"
-        remark = f"largest {number(summary.drift.max_px, '.2f')} pixels"
-        if not summary.drift.applied:
-            remark += "; too little to matter, nothing was moved"
-        if summary.drift.n_replaced:
-            remark += f"; {summary.drift.n_replaced} frames not found, interpolated"
-        rows.append(("Drift", value, remark))
-    if summary.noise is not None and summary.noise.g is not None:
-        remark = f"from: {summary.noise.source}"
-        rows.append(("Counts per recorded unit", number(summary.noise.g, ".3g"), remark))
-    if summary.units is not None:
-        where, _, remark = summary.units.i0_source.partition(", ")
-        rows.append(("Incident beam I0", where, remark))
-        if summary.units.correction:
-            rows.append(("Units of I0 and images", "corrected", summary.units.correction))
-    if summary.pixels is not None:
-        rows += _pixel_rows(summary.pixels)
-    if summary.damage is not None:
-        rows += _damage_rows(summary.damage)
-    return rows
-
-
-def _pixel_rows(pixels: PixelsSummary) -> list[Row]:
-    """Pixels and values out of the ordinary, as far as there are any."""
-    rows = []
-    if pixels.thick:
-        value = f"{100 * pixels.thick / pixels.total:.2g} % of the pixels"
-        beyond = f"{100 * (pixels.too_thick or 0) / pixels.total:.2g} %"
-        rows.append(("Optical density above 1.5", value, f"above 2.2: {beyond}"))
-    for count, name, remark in (
-        (pixels.not_positive_values, "Values without a count", "left out"),
-        (pixels.despiked_values, "Spikes", "values replaced by their neighbours' median"),
-        (pixels.levelled_values, "Lines that jumped", "values of lines that were levelled"),
-    ):
-        if count:
-            rows.append((name, f"{count}", remark))
-    return rows
-
-
-def _damage_rows(damage: DamageSummary) -> list[Row]:
-    """Change of the composition during the scan, and the dose."""
-    rows = []
-    if damage.dx is not None:
-        found = "significant" if damage.significant else "no significant change"
-        rows.append(
-            ("Radiation damage", measured(damage.dx, damage.sd), f"{found}, by {damage.how}")
-        )
-    if damage.dose_MGy is not None:
-        remark = "median over the sample, by the counted photons alone"
-        rows.append(("Absorbed dose", f"{damage.dose_MGy:.3g} MGy", remark))
-    return rows
 
 
 def formula_html(text: str) -> Markup:

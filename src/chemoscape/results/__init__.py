@@ -33,9 +33,11 @@ from chemoscape.results.folder import (
     write_text,
 )
 from chemoscape.results.summary import (
+    CalibrationSummary,
     CompositionSummary,
     DamageSummary,
     DriftSummary,
+    EdgeSummary,
     InputSummary,
     Measured,
     NoiseSummary,
@@ -60,9 +62,11 @@ from chemoscape.results.tree import (
 
 __all__ = [
     "RESULTS_FILE",
+    "CalibrationSummary",
     "CompositionSummary",
     "DamageSummary",
     "DriftSummary",
+    "EdgeSummary",
     "InputSummary",
     "Measured",
     "NoiseSummary",

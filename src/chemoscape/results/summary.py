@@ -100,11 +100,44 @@ class Measured(_Part):
     sd: float | None
 
 
+class EdgeSummary(_Part):
+    """The energy shift at the structure of one edge."""
+
+    energy_eV: float
+    shift_eV: float
+
+
+class CalibrationSummary(_Part):
+    """The energy axis against the library's, and how well the library's spectra fit the sample."""
+
+    source: str = Field(description="fit, held or anchors")
+    significance: float | None = Field(
+        description="standard deviations of the residual by which a shift improves the fit"
+    )
+    composition_per_eV: float | None = Field(
+        description="change of the mean composition with the energy shift"
+    )
+    stretch_per_eV: float | None = Field(description="of the axis used; 0 for none")
+    stretch_seen_per_eV: float | None = Field(
+        description="what a fit with a stretch finds; null for standards with one edge"
+    )
+    stretch_seen_sd: float | None
+    edges: tuple[EdgeSummary, ...] = Field(description="shift used at each of two edges")
+    misfit_scale: float | None = Field(
+        description="how far the sample's spectrum departs from the standards: 1 for peaks off by "
+        "0.02 eV and heights by 2 %"
+    )
+    misfit_level: float | None = Field(
+        description="what is left that is unrelated from energy to energy, optical density"
+    )
+
+
 class RankSummary(_Part):
-    """Components by IND, Marchenko-Pastur, cross-validation and 99.9 % cumulative variance."""
+    """Components by IND, Marchenko-Pastur, F-test, cross-validation and 99.9 % of the variance."""
 
     ind: int | None
     mp: int | None
+    f: int | None = None
     cv: int | None
     cumulative: int | None
 
@@ -176,6 +209,7 @@ class RunSummary(_Part):
     pixels: PixelsSummary | None
     drift: DriftSummary | None
     energy_shift_eV: Measured | None = Field(description="E(file axis) - E(library)")
+    calibration: CalibrationSummary | None = None
     standards: tuple[str, ...]
     condition_number: float | None
     rank: RankSummary | None

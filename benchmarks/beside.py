@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import parts
 import phantoms
-from measure import Cost, Work, cost, free_bytes, heading, machine, row, stacks_of
-from targets import OPTICAL_DENSITY_MANTIS, REGISTRATION_MANTIS, Factor
+from measure import Cost, Work, cost, free_bytes, heading, machine, row, side_by_side, stacks_of
+from targets import NNMA_MANTIS, OPTICAL_DENSITY_MANTIS, REGISTRATION_MANTIS, Factor
 
 import chemoscape as cs
 from chemoscape.errors import ChemoscapeWarning
@@ -38,6 +39,7 @@ DENSITIES: dict[str, tuple[str, Factor | None]] = {
     "mantis_density_ncb": ("MANTiS, I0 given, no variance, from .ncb", OPTICAL_DENSITY_MANTIS),
     "mantis_density_hdr": ("MANTiS, I0 given, no variance, from .hdr", OPTICAL_DENSITY_MANTIS),
 }
+PARTS = ("registration", "density", "factorisation")
 #: Stacks of float32 that MANTiS's optical density needs: four of float64 and some masks.
 MANTIS_STACKS = 11
 
@@ -163,6 +165,26 @@ def optical_density(peers: Peers, n_pixels: int, n_energy: int, repeat: int) -> 
     show(own, best, peers, DENSITIES, stack.nbytes, {"how": ", I0 found, variance, noise"})
 
 
+def factorisation(peers: Peers, repeat: int) -> None:
+    """A sweep of the non-negative factorisation from the same cluster spectra."""
+    od, groups = parts.sample()
+    np.save(peers.folder / "od.npy", od["optical_density"].values)
+    np.save(peers.folder / "energy.npy", od["energy"].values)
+    np.save(peers.folder / "start.npy", np.maximum(groups["spectrum"].values.T, 0))
+    parts.sweeps(od, groups, 2)()  # compile
+    heading(f"factorisation (NNMA), 100,000 × 120, {parts.PARTS} parts, a sweep")
+    few, many = side_by_side([parts.sweeps(od, groups, n) for n in (1, 21)], repeat)
+    seconds = (many.seconds - few.seconds) / 20
+    row("ours", seconds, memory=parts.unexplained(parts.sweeps(od, groups, parts.SWEEPS)()))
+    answer = peers.ask("mantis_nnma", sweeps=parts.SWEEPS, similarity=0.0)
+    if answer is None:
+        print(f"  MANTiS: {peers.broken['mantis_nnma']}")
+        return
+    factor = answer["seconds"] / seconds
+    note = f"unexplained {1e3 * answer['unexplained']:.3f} ‰ after {parts.SWEEPS}"
+    row("  MANTiS", answer["seconds"], f"{factor:.1f} × ours", NNMA_MANTIS.judge(factor), note)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("python", type=Path, help="that of the environment with the peers")
@@ -170,9 +192,9 @@ def main() -> None:
     parser.add_argument("--energies", type=int, default=250)
     parser.add_argument("--side", type=int, default=512, help="of the frames to register")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--only", nargs="+", choices=["registration", "density"])
+    parser.add_argument("--only", nargs="+", choices=PARTS)
     chosen = parser.parse_args()
-    parts = chosen.only or ["registration", "density"]
+    wanted = chosen.only or PARTS
 
     warnings.simplefilter("ignore", ChemoscapeWarning)
     with tempfile.TemporaryDirectory() as folder:
@@ -182,10 +204,12 @@ def main() -> None:
             parser.error(f"the peers do not start: {peers.broken['versions']}")
         print(f"chemoscape {cs.__version__} on {machine()}")
         print("beside " + ", ".join(f"{name} {number}" for name, number in versions.items()))
-        if "registration" in parts:
+        if "registration" in wanted:
             registration(peers, chosen.energies, chosen.side, chosen.repeat)
-        if "density" in parts:
+        if "density" in wanted:
             optical_density(peers, chosen.pixels, chosen.energies, chosen.repeat)
+        if "factorisation" in wanted:
+            factorisation(peers, chosen.repeat)
 
 
 if __name__ == "__main__":

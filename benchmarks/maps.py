@@ -40,7 +40,7 @@ def decompose(od: xr.Dataset) -> None:
     row("  a scipy.optimize.nnls loop", peer, f"{factor:.0f} × ours", NNLS_LOOP.judge(factor))
 
     seconds = limits.step(
-        "principal components, four rank criteria",
+        "principal components, five rank criteria",
         lambda: cs.principal_components(od),
         limits.gram(n_pixels, n_energy),
         PCA,

@@ -1,6 +1,7 @@
 """One piece of work by another program, run by its own Python: python peers.py JOB FOLDER.
 
-FOLDER holds counts.npy (energy, y, x) float32, energy.npy and, for optical density, i0.npy; facts
+FOLDER holds counts.npy (energy, y, x) float32, energy.npy and, for optical density, i0.npy; for a
+factorisation od.npy, energy.npy and start.npy (energy, part); facts
 of the job come as JSON in the environment variable FACTS. What is printed is JSON: seconds, extra
 bytes and, for a registration, shifts (dy, dx) in pixels to apply.
 
@@ -163,12 +164,38 @@ def skimage(folder: Path, facts: Result) -> Result:
     return timed(work, lambda: steps.cumsum(axis=0))
 
 
-#: Principal components, clusters, least squares and non-negative factors get their places here.
+def mantis_nnma(folder: Path, facts: Result) -> Result:
+    """NNMA from cluster spectra; its stop after a small change is disarmed to count iterations."""
+    from mantis_xray.analysis.nnma import nnma
+
+    od, start = np.load(folder / "od.npy"), np.load(folder / "start.npy")
+    n_energy, n_y, n_x = od.shape
+    flat = np.ascontiguousarray(od.reshape(n_energy, -1).T.astype(np.float64))
+    energy = np.load(folder / "energy.npy")
+    stack = SimpleNamespace(od=flat, ev=energy, n_ev=n_energy, n_cols=n_y, n_rows=n_x)
+    work = nnma(stack)
+    work.setParameters(
+        kNNMA=start.shape[1],
+        maxIters=facts["sweeps"],
+        deltaErrorThreshold=1e99,
+        initMatrices="Cluster",
+        lambdaClusterSim=facts["similarity"],
+    )
+    work.setClusterSpectra(start.T)
+    np.random.seed(0)  # noqa: NPY002 - what it draws from
+    answer = timed(lambda: work.calcNNMA("Cluster"))
+    weights = work.tRecon.reshape(start.shape[1], -1, order="F")
+    left = ((flat - (work.muRecon @ weights).T) ** 2).sum() / (flat**2).sum()
+    return {**answer, "seconds": work.timeTaken / work.maxIters, "unexplained": float(left)}
+
+
+#: Principal components, clusters and least squares get their places here.
 JOBS: dict[str, Callable[[Path, Result], Result]] = {
     "mantis_density_ncb": lambda folder, facts: mantis_optical_density(folder, "ncb"),
     "mantis_density_hdr": lambda folder, facts: mantis_optical_density(folder, "hdr"),
     "mantis_manual": mantis_manual,
     "mantis_fft": mantis_fft,
+    "mantis_nnma": mantis_nnma,
     "hyperspy": hyperspy,
     "pystackreg": pystackreg,
     "skimage": skimage,

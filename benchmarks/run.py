@@ -17,13 +17,17 @@ from counts import drift, growth, optical_density
 from files import files
 from maps import decompose
 from measure import machine
+from parts import factorisation
 from whole import whole
 
 import chemoscape as cs
 from chemoscape.errors import ChemoscapeWarning
 from particles import particles
 
-PARTS = ("density", "growth", "drift", "decomposition", "files", "particles", "whole")
+PARTS = (
+    *("density", "growth", "drift", "decomposition", "factorisation", "files", "particles"),
+    "whole",
+)
 
 
 def main() -> None:
@@ -49,6 +53,8 @@ def main() -> None:
             del stack
             decompose(od)
             del od
+    if "factorisation" in chosen.only:
+        factorisation()
     with tempfile.TemporaryDirectory() as folder:
         if "growth" in chosen.only:
             growth(chosen.largest, chosen.energies)

@@ -53,6 +53,7 @@ MEMORY = Ratio("extra memory, in float32 stacks", 2.0)
 
 OPTICAL_DENSITY_MANTIS = Factor("counts -> optical density, MANTiS", 80.0)
 REGISTRATION_MANTIS = Factor("registration, MANTiS", 3.0)
+NNMA_MANTIS = Factor("NNMA, 100k × 120, a sweep, MANTiS", 10.0)
 NNLS_LOOP = Factor("NNLS, a scipy.optimize.nnls loop", 150.0)
 READ_FRAMES = Factor("reading .hdr/.xim, numpy.loadtxt", 5.0)
 

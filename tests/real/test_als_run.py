@@ -61,8 +61,9 @@ def test_published_numbers_to_the_digit(als, als_library):
     naive = np.log(i0[:, None, None] / stack)
     naive.attrs = {"quantity": "optical_density"}
     library = cs.open_library(als_library)
-    with pytest.warns(ChemoscapeWarning, match=r"baseline is \+0\.90"):
+    with pytest.warns(ChemoscapeWarning) as said:
         maps = cs.deconvolve(naive, library, nonnegative=False, energy_shift=0.0)
+    assert any("baseline is +0.90" in str(one.message) for one in said)
     reduced, oxidised = maps.weight.values
     inside = reduced + oxidised > 0.25
     assert inside.sum() == 2786
@@ -132,3 +133,34 @@ def test_every_file_is_there(result):
     stress = summary["stress"]
     assert stress["fixed"]["von_mises_mean_MPa"] > stress["free"]["von_mises_mean_MPa"]
     assert "illustrative" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_both_routes_agree_within_their_errors(result):
+    """The errors hold how far the authors' end members fit their own stack."""
+    tree, _ = result
+    summary = summary_of(tree)
+    direct, clustered = (summary.routes[name].composition for name in ("direct", "clustered"))
+    assert abs(direct - clustered) < summary.composition.sd
+    assert 3 < summary.calibration.misfit_scale < 15
+    assert any("do not look like the sample" in text for text in summary.warnings)
+
+
+def test_a_line_under_the_standards_is_asked_for_and_fits_better(als, als_library):
+    """The baseline of this stack falls: a constant leaves three times the residual, and moves the
+    fraction, by less than its stated error.
+    """
+    library = cs.open_library(als_library)
+    stack = cs.open_stack(als / "71214078.hdr")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", ChemoscapeWarning)
+        od = cs.optical_density(stack, i0=als / "i0.xsp")
+        constant = cs.deconvolve(od, library, weights="uniform")
+    assert any('baseline = "linear"' in str(one.message) for one in said)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChemoscapeWarning)
+        line = cs.deconvolve(od, library, weights="uniform", baseline="linear")
+    assert line.attrs["residual_of_mean"] < 0.4 * constant.attrs["residual_of_mean"]
+    assert line.attrs["misfit_scale"] < 0.6 * constant.attrs["misfit_scale"]
+    one, other = (cs.composition(maps, library).attrs for maps in (constant, line))
+    apart = abs(one["mean_mass_weighted"] - other["mean_mass_weighted"])
+    assert 0.03 < apart < one["mean_sd"]

@@ -104,6 +104,8 @@ def make_run(
             "label": (image, labels),
             "spectrum": (("cluster", "energy"), spectrum),
             "spectrum_se": (("cluster", "energy"), np.full(spectrum.shape, 0.004)),
+            "size": ("cluster", [int((labels == k).sum()) for k in range(3)]),
+            "linkage": (("merge", "column"), [[0.0, 1.0, 0.4, 2.0], [2.0, 3.0, 1.1, 3.0]]),
         },
         coords={"cluster": np.arange(3), **stack},
         attrs={"silhouette": 0.89},

@@ -61,9 +61,18 @@ def summary(**changed: object) -> results.RunSummary:
         },
         "drift": {"max_px": 1.5, "rms_px": 0.41, "applied": True, "n_replaced": 2},
         "energy_shift_eV": {"value": -0.40013, "sd": 0.0051},
+        "calibration": {
+            **{"source": "fit", "significance": 75.0, "composition_per_eV": -0.51},
+            **{"stretch_per_eV": 0.0, "stretch_seen_per_eV": 0.004, "stretch_seen_sd": 0.001},
+            "edges": [
+                {"energy_eV": 518.0, "shift_eV": -0.4},
+                {"energy_eV": 528.0, "shift_eV": -0.4},
+            ],
+            **{"misfit_scale": 1.5, "misfit_level": 0.002},
+        },
         "standards": ["alpha-Li0.1V2O5", "epsilon-Li0.45V2O5"],
         "condition_number": 61.2,
-        "rank": {"ind": 2, "mp": 2, "cv": None, "cumulative": 1},
+        "rank": {"ind": 2, "mp": 2, "f": 1, "cv": None, "cumulative": 1},
         "routes": {"direct": {"composition": 0.262, "residual_rms": 0.0101, "reduced_chi2": 1.02}},
         "composition": {
             **{"variable": "x in LixV2O5", "mean_pixel": 0.2621, "mean_mass_weighted": 0.31},
@@ -117,7 +126,8 @@ def test_the_gallery_draws_what_is_there_before_and_after_saving(
     results.save_tree(tree_of(run, summary()), tmp_path / "results.h5")
     again = set(run_figures(results.open_results(tmp_path)))
     assert again == {
-        *("fit", "weights-direct", "composite", "components", "clusters", "composition", "stress")
+        *("fit", "weights-direct", "composite", "components", "clusters", "composition", "stress"),
+        *("scores", "dendrogram"),
     }
     assert set(gallery) == again | {"absorbance", "background", "truth"}
 
@@ -133,7 +143,7 @@ def test_a_composite_is_of_two_or_three_standards(run: SimpleNamespace) -> None:
 
 def test_every_figure_is_inside_and_described(page: Page) -> None:
     images = page.all("img")
-    assert len(images) == 10
+    assert len(images) == 12
     for image in images:
         kind, data = str(image["src"]).split(",", 1)
         assert kind == "data:image/png;base64"
@@ -160,7 +170,7 @@ def test_warnings_come_before_the_numbers(page: Page) -> None:
 def test_numbers_carry_units_and_uncertainty(page: Page) -> None:
     for expected in (
         *("0.262 ± 0.012", "−0.4001 ± 0.0051 eV", "0.41 pixels rms", "351", "190"),
-        *("IND 2 · Marchenko–Pastur 2 · cross-validation –", "reduced χ² 1.02", "40.0 %"),
+        *("IND 2 · Marchenko–Pastur 2 · F-test 1 · cross-validation –", "reduced χ² 1.02", "40.0 %"),
         *("I0 was per millisecond", "illustrative", "10.1016/j.patter.2022.100634", "seed 3"),
         *("508.0 to 560.0 eV", "120 energies × 48 × 60 pixels", "NXstxm"),
     ):
@@ -209,7 +219,7 @@ def test_a_run_that_stopped_early_has_a_report_too() -> None:
         **{"units": None, "noise": None, "drift": None, "energy_shift_eV": None, "rank": None},
         **{"standards": [], "condition_number": None, "routes": {}, "composition": None},
         **{"phases": {}, "stress": {}, "warnings": [], "seconds": {}},
-        **{"pixels": None, "damage": None},
+        **{"pixels": None, "damage": None, "calibration": None},
     )
     tree = results.results_tree({}, summary=nothing, recipe_toml="")
     page = Page(html.report_html("nothing", tree, nothing, {}))

@@ -381,3 +381,36 @@ def test_a_resolution_makes_rivals_closer(here, small_stack, capsys):
         for name in ("all", "few")
     )
     assert (few < every).all()
+
+
+GOLD = ("--sum-to-one", "--baseline", "none", "--energy-shift", "0", "--resolution", "5.3")
+
+
+@pytest.fixture
+def gold_library(data_folder, tmp_path):
+    """The six standards of Larch's example as a library."""
+    folder = tmp_path / "gold library"
+    folder.mkdir()
+    text = 'id = "gold"\nname = "gold"\nvariable = "index"\nscale = "optical_density"\n'
+    for number in range(1, 7):
+        shutil.copy(data_folder / "lcf_gold" / f"s{number}.dat", folder)
+        text += f'\n[[standard]]\nid = "s{number}"\nlabel = "s{number}"\n'
+        text += f'value = {number}.0\nfile = "s{number}.dat"\n'
+    (folder / "library.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_standards_fit_ranks_combinations(here, data_folder, gold_library, capsys):
+    spectrum = str(data_folder / "lcf_gold" / "unknown.dat")
+    arguments = ["standards", "fit", spectrum, "--library", str(gold_library), *GOLD]
+    arguments += ["--range", "11869.5", "12030"]
+    assert main([*arguments, "--figure", "gold.png"]) == 0
+    said = capsys.readouterr()
+    assert "56 combinations of standards, 160 points" in said.out
+    assert "s1 + 46.5 % s2 + 6.4 % s3 + 14.3 % s6" in said.out
+    assert (here / "gold.png").read_bytes().startswith(b"\x89PNG")
+    assert main([*arguments, "--select", "s1", "--select", "s2", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    np.testing.assert_allclose(found["fits"][0]["weights"], [0.47066003, 0.52933996], atol=1e-5)
+    assert main(["standards", "fit", spectrum, "--library", "lixv2o5-model"]) == 2
+    assert "chemoscape: " in capsys.readouterr().err

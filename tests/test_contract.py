@@ -141,6 +141,7 @@ ROOMS = [
     "demo",
     "console",
     "cli_particles",
+    "cli_standards",
     "cli",
 ]
 

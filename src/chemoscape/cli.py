@@ -18,6 +18,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from chemoscape import __version__
 from chemoscape.cli_particles import particles_app
+from chemoscape.cli_standards import standards_app
 from chemoscape.console import (
     answer,
     log_defect,
@@ -36,7 +37,6 @@ app = App(
     default_parameter=Parameter(negative=""),
     suppress_keyboard_interrupt=False,  # main says that nothing was written
 )
-standards_app = App(name="standards", help="Look at libraries of standard spectra.")
 app.command(standards_app)
 app.command(particles_app)
 
@@ -350,35 +350,6 @@ def _folder_of_each(stacks: list[Path], folder: Path) -> dict[Path, Path]:
             )
         taken[its_folder] = path
     return {path: its_folder for its_folder, path in taken.items()}
-
-
-@standards_app.command(name="list")
-def list_standards() -> int:
-    """List the shipped libraries."""
-    from chemoscape.standards.folder import open_library, shipped_libraries
-
-    for name in shipped_libraries():
-        library = open_library(name)
-        low, high = library.energy_range
-        print(
-            f"{name:<24} {len(library.names)} standards, {low:g} to {high:g} eV, {library.variable}"
-        )
-    return 0
-
-
-@standards_app.command(name="show")
-def show_standards(library: str, /) -> int:
-    """Show the standards of a library.
-
-    Parameters
-    ----------
-    library
-        A shipped library's name, or a folder with library.toml.
-    """
-    from chemoscape.standards.folder import open_library
-
-    print(open_library(library))
-    return 0
 
 
 def _run_one(

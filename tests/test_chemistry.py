@@ -227,3 +227,22 @@ def test_a_plain_array_will_do_as_mask_and_a_wrong_one_is_refused(maps, two):
     assert int(np.isfinite(comp.composition).sum()) == 100
     with pytest.raises(StackError, match="mask has shape"):
         composition(maps, two, mask=mask[1:])
+
+
+def test_the_literal_sum_has_the_errors_of_its_terms(twin_density, two):
+    """``C = Σ φ x``: the standards' own errors count by weight, not by share."""
+    unsure = replace(two, standards=tuple(replace(s, value_sd=0.05) for s in two.standards))
+    maps = deconvolve(twin_density, unsure, energy_shift=-0.4)
+    maps = maps.assign_attrs(misfit_scale=0.0, misfit_level=0.0, energy_shift_sd_eV=0.0)
+    comp = composition(maps, unsure, normalise="none")
+    inside = comp["mask"].values
+    want = 0.05 * np.sqrt((maps.weight.values**2).sum(axis=0))[inside]
+    np.testing.assert_allclose(comp.composition_sd_systematic.values[inside], want, rtol=1e-6)
+
+
+def test_a_single_row_is_interpolated_along_itself(two, twin_density):
+    row = twin_density.isel(y=slice(44, 45), x=slice(50, 70))
+    maps = deconvolve(row, two, energy_shift=-0.4)
+    comp = composition(maps, two, refine=2)
+    assert comp.sizes == {"y": 1, "x": 39}
+    assert comp.composition.notnull().all()

@@ -291,8 +291,8 @@ def test_summary_has_exactly_the_published_keys() -> None:
     data = json.loads(summary().to_json())
     assert list(data) == [
         *("schema_version", "input", "units", "noise", "pixels", "drift", "energy_shift_eV"),
-        "calibration",
-        *("standards", "condition_number", "rank", "routes", "composition", "phases", "damage"),
+        *("calibration", "standards", "condition_number", "rank", "routes", "composition"),
+        *("phases", "groups", "regions", "damage"),
         *("stress", "particles", "warnings", "seconds"),
     ]
     assert list(data["composition"]) == [

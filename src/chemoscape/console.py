@@ -40,9 +40,9 @@ def run_in_lines(summary: Any, per_eV: float | None) -> str:
     comp = summary.composition
     if comp is not None:
         lines.append(
-            f"composition    {comp.variable}: {number(comp.mean_pixel, '.4f')} ± "
-            f"{number(comp.sd, '.4f')} per pixel, {number(comp.mean_mass_weighted, '.4f')} "
-            "per mass, 5 to 95 %: "
+            f"composition    {comp.variable}: mean of the pixels {number(comp.mean_pixel, '.4f')}, "
+            f"by mass {number(comp.mean_mass_weighted, '.4f')}, either ± {number(comp.sd, '.4f')}; "
+            "5 to 95 % of the pixels: "
             f"{number(comp.p05, '.3f')} to {number(comp.p95, '.3f')}"
         )
     for name, one in summary.stress.items():

@@ -75,6 +75,12 @@ def standards(recipe: Recipe) -> Library:
     if wanted and wanted != "matched":
         library = library.select(*wanted)
     require_groups(recipe.standards.groups, library.names)
+    kept = recipe.deconvolution.singular_values
+    if kept is not None and kept > len(library.names) + 2:
+        raise RecipeError(
+            f"[deconvolution] singular_values = {kept}, of {len(library.names)} standards",
+            remedy="keep fewer",
+        )
     return library
 
 
@@ -176,7 +182,7 @@ def targets_of(
             library,
             energy_shift=axis.value,
             energy_shift_sd=axis.sd,
-            baseline=_baseline(recipe),
+            baseline=None if recipe.deconvolution.baseline == "none" else "constant",
         )
     except ChemoscapeError as error:
         warnings.warn(f"standards were not tested one by one: {error}", ChemoscapeWarning, 2)

@@ -128,6 +128,8 @@ def summarise(
         },
         composition=_composition_summary(recipe, done),
         phases=_phases(recipe, done),
+        groups=_group_shares(done),
+        regions=_region_summaries(done),
         damage=_damage_summary(done),
         stress={
             one.boundary: results.StressSummary(**one.von_mises_summary(), reference=one.reference)
@@ -177,6 +179,35 @@ def _pixels_summary(done: Products) -> results.PixelsSummary:
         not_positive_values=known.get("n_not_positive"),
         despiked_values=touched.get("spikes"),
         levelled_values=touched.get("lines"),
+    )
+
+
+def _group_shares(done: Products) -> dict[str, float]:
+    """Mass fraction of each group of standards in the sample."""
+    if done.direct is None or "group_weight" not in done.direct:
+        return {}
+    inside = done.direct["sample"].values
+    total = np.nansum(done.direct["weight"].values[:, inside])
+    masses = np.nansum(done.direct["group_weight"].values[:, inside], axis=1)
+    names = done.direct["group"].values.tolist()
+    return {name: float(mass / total) for name, mass in zip(names, masses, strict=True)}
+
+
+def _region_summaries(done: Products) -> dict[str, results.RegionSummary]:
+    if done.regions is None:
+        return {}
+    return {
+        str(name): _region_summary(done.regions.sel(region=name))
+        for name in done.regions["region"].values
+    }
+
+
+def _region_summary(one: xr.Dataset) -> results.RegionSummary:
+    return results.RegionSummary(
+        composition=float(one["composition"]),
+        sd=float(one["composition_sd"]),
+        standards=str(one["candidate"].values[0]),
+        ambiguous=bool(one["ambiguous"]),
     )
 
 

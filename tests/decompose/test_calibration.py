@@ -51,6 +51,8 @@ def test_anchors_with_positions_given_are_weighted_by_their_errors():
         ([Anchor(500.0)], "0 energies"),
         ([Anchor(705.0)], "no peak"),
         ([Anchor(708.0, found=708.0, sd=0.0)], "uncertainty"),
+        ([Anchor(708.0, found=721.0), Anchor(721.0, found=708.0)], "stretched by -200 %"),
+        ([Anchor(708.0, found=900.0)], "further than 10 eV"),
     ],
 )
 def test_refusals(anchors, words):

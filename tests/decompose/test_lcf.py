@@ -342,7 +342,7 @@ DATA = GOOD.spectra(AXIS).values.sum(axis=0)
     [
         ((AXIS[:3], AXIS[:3]), {"energy_shift": 0.0}, "too few"),
         ((AXIS[:1], AXIS[:1]), {"energy_shift": 0.0}, "too few"),
-        ((AXIS[:3], AXIS[:3]), {}, "too few"),
+        ((AXIS[:3], AXIS[:3]), {}, "3 energies cannot determine"),
         ((AXIS[:0], AXIS[:0]), {}, "one value for each energy"),
         ((AXIS, AXIS[:3]), {}, "one value for each energy"),
         ((AXIS, np.full(80, np.nan)), {"energy_shift": 0.0}, "too few"),

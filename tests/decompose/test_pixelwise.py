@@ -149,10 +149,11 @@ def test_truncation_keeps_what_the_largest_singular_values_tell():
     cut = project_pixels(parts, data, ones, 2)
     _, values, right = np.linalg.svd(parts.columns, full_matrices=False)
     np.testing.assert_allclose(cut.solution, whole.solution @ right[:2].T @ right[:2], atol=1e-9)
-    # the covariance is that of the combinations kept, and none of the others
+    # the covariance is that of the combinations kept, and what leaving out the others has done
     noise = cut.residual[0] ** 2 * len(data) / (len(data) - 2)
-    want = noise * (right[:2].T / values[:2] ** 2) @ right[:2]
-    np.testing.assert_allclose(cut.covariance[0], want, rtol=1e-9, atol=1e-14)
+    bias = whole.solution[0] - cut.solution[0]
+    want = noise * (right[:2].T / values[:2] ** 2) @ right[:2] + np.outer(bias, bias)
+    np.testing.assert_allclose(cut.covariance[0], want, rtol=1e-7, atol=1e-12)
     assert (cut.residual >= whole.residual).all()
 
 
@@ -169,6 +170,23 @@ def test_truncation_is_said_and_contradictions_are_refused():
         deconvolve(stack, lib, singular_values=2)
     with pytest.raises(FitError, match="sum to one"):
         deconvolve(stack, lib, singular_values=2, sum_to_one=True, **options)
+    for number in (0, 1.5, True):
+        with pytest.raises(FitError, match="singular"):
+            deconvolve(stack, lib, singular_values=number, **options)
+    with pytest.raises(FitError, match="energy_shift"):
+        deconvolve(stack, lib, energy_shift="fitt")
+    with pytest.raises(FitError, match="together with the shift"):
+        deconvolve(stack, lib, energy_shift=0.0, stretch=True)
+
+
+def test_areal_masses_do_not_sum_to_one():
+    from chemoscape.standards.folder import open_library
+
+    lib = open_library("lixv2o5-model")
+    energy = np.arange(510.0, 540.0, 0.5)
+    stack = stack_of(lib.spectra(energy).values.T[:, :2] * 2e-5, energy)
+    with pytest.raises(FitError, match="areal masses"):
+        deconvolve(stack, lib, sum_to_one=True)
 
 
 def test_a_line_under_the_standards_is_found():

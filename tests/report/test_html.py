@@ -170,7 +170,11 @@ def test_warnings_come_before_the_numbers(page: Page) -> None:
 def test_numbers_carry_units_and_uncertainty(page: Page) -> None:
     for expected in (
         *("0.262 ± 0.012", "−0.4001 ± 0.0051 eV", "0.41 pixels rms", "351", "190"),
-        *("IND 2 · Marchenko–Pastur 2 · F-test 1 · cross-validation –", "reduced χ² 1.02", "40.0 %"),
+        *(
+            "IND 2 · Marchenko–Pastur 2 · F-test 1 · cross-validation –",
+            "reduced χ² 1.02",
+            "40.0 %",
+        ),
         *("I0 was per millisecond", "illustrative", "10.1016/j.patter.2022.100634", "seed 3"),
         *("508.0 to 560.0 eV", "120 energies × 48 × 60 pixels", "NXstxm"),
     ):

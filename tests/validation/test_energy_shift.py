@@ -73,3 +73,22 @@ def test_a_narrow_library_is_refused():
     narrow = Library("n", "n", "x", (Standard("a", "a", 0.0, energy, energy - 515),))
     with pytest.raises(FitError, match="too few"):
         fit_energy_shift(np.ones(AXIS.size), None, AXIS, narrow)
+
+
+def test_a_noisy_spectrum_does_not_spoil_the_error_of_a_good_one():
+    """Two spectra of known variances: the shift is as sure as the better one makes it."""
+    rng = np.random.default_rng(1)
+    standards = library(516.0, 517.5)
+    clean = 0.5 * asymmetric_peak(515.6, AXIS) + 0.4 * asymmetric_peak(517.1, AXIS)
+    sds = np.array([[0.003], [0.03]])
+    fits = [
+        fit_energy_shift(
+            clean + sds * rng.normal(size=(2, AXIS.size)),
+            np.broadcast_to(sds**2, (2, AXIS.size)),
+            AXIS,
+            standards,
+        )
+        for _ in range(60)
+    ]
+    scatter = np.std([one.value for one in fits])
+    assert 0.75 < np.median([one.sd_noise for one in fits]) / scatter < 1.33

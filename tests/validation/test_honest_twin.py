@@ -72,3 +72,23 @@ def test_counting_errors_alone_would_not_cover(library):
     systematic = np.nanmedian(comp.composition_sd_systematic.values)
     assert 0.005 < systematic < 0.04
     assert 0.4 < maps.attrs["misfit_scale"] < 2.5
+
+
+def test_mixed_pixels_at_the_bound_know_that_they_may_err(library):
+    """In strong noise a mixed pixel may be fitted by one standard, without any freedom left."""
+    truth = cs.simulate.core_shell(shape=(40, 50), od_noise=0.1)
+    two = library.select(*TWO)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChemoscapeWarning)
+        od = cs.optical_density(truth.stack, i0=truth.i0)
+        maps = cs.deconvolve(od, two, weights="uniform", energy_shift=0.0)
+        comp = cs.composition(maps, two)
+    bound = (maps.weight.values > 0).sum(axis=0) == 1
+    mixed = bound & (truth.labels == MIXTURE).values & comp["mask"].values
+    assert mixed.sum() > 10
+    error = np.abs((comp.composition - truth.composition).values[mixed])
+    stated = comp.composition_sd_total.values[mixed]
+    assert stated.min() > 0.03
+    # Those that ended at the bound are the tail of all mixed pixels: beyond one sd, hardly beyond 2.
+    assert np.mean(error <= 2 * stated) > 0.95
+    assert np.sqrt((error**2).mean()) < 1.6 * np.sqrt((stated**2).mean())

@@ -13,6 +13,8 @@ from chemoscape.errors import FitError
 
 #: An anchor's energy is known no better than this unless it says so, eV.
 ANCHOR_SD_EV = 0.05
+#: An axis that is off by more, or stretched by more, is a mistake in the anchors.
+MOST_SHIFT_EV, MOST_STRETCH = 10.0, 0.05
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,27 @@ class Anchor:
         return float(axis[best] - curve[1] / (2 * curve[0]))
 
 
+def _require_believable(true: np.ndarray, found: np.ndarray) -> None:
+    """Refuse anchors that are mixed up, or an axis that no monochromator has."""
+    order = np.argsort(true)
+    gaps = np.diff(found[order]) / np.diff(true[order])
+    if (np.abs(gaps - 1) > MOST_STRETCH).any():
+        first = int(np.abs(gaps - 1).argmax())
+        one, other = order[first], order[first + 1]
+        raise FitError(
+            f"the anchors at {true[one]:g} and {true[other]:g} eV are found at {found[one]:g} and "
+            f"{found[other]:g} eV: no axis is stretched by {100 * (gaps[first] - 1):+.0f} %",
+            remedy="correct their energies, or where they were found",
+        )
+    if (np.abs(found - true) > MOST_SHIFT_EV).any():
+        far = int(np.abs(found - true).argmax())
+        raise FitError(
+            f"the anchor at {true[far]:g} eV is found at {found[far]:g} eV, further than "
+            f"{MOST_SHIFT_EV:g} eV away",
+            remedy="correct its energy, or where it was found",
+        )
+
+
 def shift_from_anchors(
     energy: np.ndarray, spectrum: np.ndarray, anchors: Sequence[Anchor]
 ) -> EnergyShift:
@@ -114,6 +137,7 @@ def shift_from_anchors(
     if np.unique(true).size < true.size:
         raise FitError("two anchors have the same energy", remedy="give each feature once")
     found = np.array([anchor.locate(energy, spectrum) for anchor in anchors])
+    _require_believable(true, found)
     step = float(np.median(np.diff(energy))) if energy.size > 1 else 0.0
     located = np.array([anchor.found is None for anchor in anchors])
     sd = np.hypot([anchor.sd for anchor in anchors], located * step / 4)

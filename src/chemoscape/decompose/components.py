@@ -92,8 +92,12 @@ def principal_components(
     n_energy = density.sizes["energy"]
     if n_energy < 3 or n_components < 1:
         raise FitError(
-            f"{n_components} components of {n_energy} energies say nothing",
-            remedy="give three energies or more, or turn [clusters] off",
+            f"principal components of {n_energy} energies say nothing"
+            if n_energy < 3
+            else f"{n_components} components were asked for",
+            remedy="give three energies or more, or turn [clusters] off"
+            if n_energy < 3
+            else "ask for one or more",
         )
     flat = density.values.reshape(n_energy, -1)
     complete = _complete(flat)

@@ -27,6 +27,9 @@ from chemoscape.errors import ChemoscapeWarning, FitError, LibraryError, require
 from chemoscape.preprocess.absorbance import sample_mask
 from chemoscape.standards.library import Library, Standard
 
+#: A known energy axis that lies further than this from the spectra's own is not as sure as it says.
+DISAGREE_SDS = 3.0
+
 
 def deconvolve(
     od: xr.Dataset | xr.DataArray,
@@ -92,7 +95,8 @@ def deconvolve(
         ``residual`` (rms, optical density), ``reduced_chi2`` (y, x), ``sample`` (y, x), and
         ``fit_weight(fit_energy)``, the mean statistical weight of the energies used. Attributes:
         ``energy_shift_eV``, ``energy_shift_sd_eV`` (for a given shift: its distance from the fitted
-        one, if that is larger), ``energy_shift_fitted_eV``, ``energy_shift_significance``,
+        one, or that one's own, if larger; for a known axis its own, unless both disagree),
+        ``energy_shift_fitted_eV``, ``energy_shift_significance``,
         ``energy_stretch``, ``energy_stretch_centre_eV``, ``condition_number``, ``misfit_scale``
         and ``misfit_level`` (`decompose.misfit`), ``weights``, ``n_energies``.
 
@@ -106,18 +110,13 @@ def deconvolve(
     """
     require_choice("baseline", baseline, *BASELINES)
     require_choice("weights", weights, "variance", "uniform")
-    if sum_to_one and singular_values is not None:
-        raise FitError(
-            "a truncated decomposition cannot have weights that sum to one",
-            remedy="leave out singular_values or sum_to_one",
-        )
-    if singular_values is not None and (nonnegative or weights != "uniform"):
-        raise FitError(
-            "singular values belong to an unconstrained fit that weighs all energies alike",
-            remedy='set nonnegative = false and weights = "uniform", or leave out singular_values',
-        )
-    density, variance, weighted = _density_and_variance(od, weights)
+    if isinstance(energy_shift, str):
+        require_choice("energy_shift", energy_shift, "fit", "a number of eV")
     library = as_library(spectra)
+    _refuse_contradictions(
+        library, nonnegative, weights, energy_shift, stretch, sum_to_one, singular_values
+    )
+    density, variance, weighted = _density_and_variance(od, weights)
     chosen = energies_in_use(density.energy.values, fit_range, exclude)
     energy = density.energy.values[chosen]
     require_cover(library, energy)
@@ -186,13 +185,53 @@ def deconvolve(
         "weights": "variance" if weighted else "uniform",
         "baseline": baseline or "none",
         "sum_to_one": int(sum_to_one),
-        "singular_values": singular_values or parts.lengths.size,
+        "singular_values": parts.lengths.size if singular_values is None else singular_values,
         "n_energies": int(usable.sum()),
         "library": library.id,
         "kind": library.kind,
     }
     warn_of_doubts(maps, fitted)
     return maps
+
+
+def _refuse_contradictions(
+    library: Library,
+    nonnegative: bool,
+    weights: str,
+    energy_shift: object,
+    stretch: bool,
+    sum_to_one: bool,
+    singular_values: int | None,
+) -> None:
+    """Options that do not go together."""
+    if stretch and energy_shift != "fit":
+        raise FitError(
+            "a stretch is fitted together with the shift, which is given",
+            remedy='set energy_shift = "fit", or leave out the stretch',
+        )
+    if sum_to_one and library.mass_scale:
+        raise FitError(
+            "with standards in cm²/g the weights of an optical density are areal masses, which do "
+            "not sum to one",
+            f"library {library.id!r}",
+            "leave out sum_to_one, or use standards and spectra normalised to one edge step",
+        )
+    if singular_values is None:
+        return
+    if sum_to_one:
+        raise FitError(
+            "a truncated decomposition cannot have weights that sum to one",
+            remedy="leave out singular_values or sum_to_one",
+        )
+    if nonnegative or weights != "uniform":
+        raise FitError(
+            "singular values belong to an unconstrained fit that weighs all energies alike",
+            remedy='set nonnegative = false and weights = "uniform", or leave out singular_values',
+        )
+    if isinstance(singular_values, bool) or not isinstance(singular_values, int | np.integer):
+        raise FitError(
+            f"singular_values is {singular_values!r}", remedy="give how many, from the largest"
+        )
 
 
 def as_library(spectra: Library | xr.DataArray) -> Library:
@@ -273,8 +312,9 @@ def _axis_in_use(wanted: float | str | EnergyShift, fitted: EnergyShift | None) 
     if fitted is None:
         return held
     apart = abs(float(held.at(fitted.centre)) - fitted.value)
-    sds = [sd for sd in (held.sd, fitted.sd, apart) if np.isfinite(sd)]
-    return replace(held, sd=max(sds))
+    if np.isfinite(held.sd) and apart <= DISAGREE_SDS * np.hypot(held.sd, fitted.sd):
+        return held  # the spectra agree with what is known
+    return replace(held, sd=max(apart, fitted.sd))
 
 
 def _axis_attributes(
@@ -304,7 +344,9 @@ def _projected(
 ) -> PixelFits:
     """One matrix for all pixels; those that lack an energy are fitted one by one."""
     n = parts.lengths.size
-    fit = project_pixels(parts, density, variance, singular_values or n)
+    fit = project_pixels(
+        parts, density, variance, n if singular_values is None else singular_values
+    )
     incomplete = ~np.isfinite(fit.residual) & np.isfinite(density).any(axis=0).ravel()
     if singular_values is None and incomplete.any():
         some = (

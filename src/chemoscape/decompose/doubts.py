@@ -120,12 +120,15 @@ def _of_the_shift(maps: xr.Dataset, fitted: EnergyShift) -> list[str]:
     """An axis off the library's, held or not."""
     shift, known = maps.attrs["energy_shift_eV"], maps.attrs
     if known["energy_shift_held"]:
+        remedy = 'use energy_shift = "fit"'
+        if known["energy_shift_source"] == "anchors":
+            remedy = "correct the anchors or leave them out"
         apart = fitted.value - float(EnergyShift.from_attrs(known).at(fitted.centre))
         if abs(apart) > max(SHIFT_WARNING_EV, SDS * fitted.sd):
             return [
                 f"energy calibration: the fit holds the stack at {shift:+.3f} eV from the library, "
                 f"its own spectra say {fitted.value:+.3f} ± {fitted.sd:.1g} eV: a direct "
-                'deconvolution with this fixed calibration is not valid, use energy_shift = "fit"'
+                f"deconvolution with this fixed calibration is not valid, {remedy}"
             ]
     elif fitted.at_limit:
         return [

@@ -143,6 +143,7 @@ def fit_energy_shift(
     nonnegative: bool = True,
     search: float = SEARCH_EV,
     stretch: bool = False,
+    look_for_stretch: bool = True,
 ) -> EnergyShift:
     r"""Shift that lets the standards fit some spectra best, all spectra together.
 
@@ -174,6 +175,8 @@ def fit_energy_shift(
         Half width of the search in eV.
     stretch : bool
         Fit a stretch of the axis about its middle too: that needs structure far apart.
+    look_for_stretch : bool
+        Say what stretch would be found, though none is fitted.
 
     Returns
     -------
@@ -188,6 +191,11 @@ def fit_energy_shift(
     common = library.covers(energy, -search) & library.covers(energy, search)
     usable = np.isfinite(np.atleast_2d(spectra)).all(axis=0) & common
     n_unknown = len(library.names) + baseline_columns(baseline, energy).shape[1]
+    if energy.size <= n_unknown + 1 + stretch:
+        raise FitError(
+            f"{energy.size} energies cannot determine {n_unknown} unknowns and an energy shift",
+            remedy="choose fewer standards, drop the baseline, or hold the shift",
+        )
     if usable.sum() <= n_unknown + 1 + stretch:
         raise FitError(
             f"only {int(usable.sum())} energies lie inside the library's "
@@ -203,10 +211,12 @@ def fit_energy_shift(
     problem = _Problem(axis, data, spread / spread.mean(), library, baseline, nonnegative)
 
     with one_blas_thread():
-        return _best(problem, search, stretch=stretch)
+        return _best(problem, search, stretch=stretch, look_for_stretch=look_for_stretch)
 
 
-def _best(problem: _Problem, search: float, *, stretch: bool) -> EnergyShift:
+def _best(
+    problem: _Problem, search: float, *, stretch: bool, look_for_stretch: bool
+) -> EnergyShift:
     """The best shift, and stretch if it is asked for, with all that is known of them."""
     axis = problem.energy
     shift, lowest = _search(problem.badness, search)
@@ -217,7 +227,7 @@ def _best(problem: _Problem, search: float, *, stretch: bool) -> EnergyShift:
     sd, stretch_sd = found.sds()
     seen, seen_sd = (slope, stretch_sd) if stretch else (float("nan"), float("nan"))
     n_unknown = len(problem.library.names) + baseline_columns(problem.baseline, axis).shape[1]
-    if found.edges and not stretch and axis.size > n_unknown + 2:
+    if look_for_stretch and found.edges and not stretch and axis.size > n_unknown + 2:
         at, seen, _ = _search_both(problem, shift, search)
         seen_sd = problem.uncertainty(at, seen, stretched=True).sds()[1]
     freedom = problem.data.size - len(problem.data) * n_unknown - 1 - stretch
@@ -314,13 +324,19 @@ class _Problem:
             total += float(_fit(model, under, spectrum, root, self.nonnegative)[1] ** 2)
         return total
 
+    def mean(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean of the spectra, each by its precision, and its variance, up to the same factor."""
+        share = 1 / self.spread.mean(axis=1)
+        share = share / share.sum()
+        return share @ self.data, share**2 @ self.spread
+
     def residual(self, shift: float, stretch: float, baseline: str | None) -> float:
         """Root mean square that the standards and a baseline leave of the mean spectrum."""
         at = self.shift_at(shift, stretch)
         model = self.library.spectra(self.energy, shift=at).values.T
         under = baseline_columns(baseline, self.energy)
         root = np.ones_like(self.energy)
-        norm = _fit(model, under, self.data.mean(axis=0), root, self.nonnegative)[1]
+        norm = _fit(model, under, self.mean()[0], root, self.nonnegative)[1]
         return norm / float(np.sqrt(self.energy.size))
 
     def uncertainty(self, shift: float, stretch: float, *, stretched: bool) -> _Uncertainty:
@@ -337,7 +353,6 @@ class _Problem:
         levers = levers[:, : 1 + stretched]
         information = np.zeros((levers.shape[1],) * 2)
         pulls = np.zeros((model.shape[1], *levers.shape))  # on each standard's departure
-        total = np.zeros_like(levers)
         for spectrum, root in zip(self.data, 1 / np.sqrt(self.spread), strict=True):
             weights = _fit(model, under, spectrum, root, self.nonnegative)[0]
             columns = np.column_stack([model[:, weights != 0], under]) * root[:, None]
@@ -345,8 +360,7 @@ class _Problem:
             left = moved - columns @ (np.linalg.pinv(columns) @ moved)
             information += left.T @ left
             pulls += weights[:, None, None] * (root[:, None] * left)
-            total += root[:, None] * left
-        mean, noise = self.data.mean(axis=0), self.spread.mean(axis=0)
+        mean, noise = self.mean()
         weights = _fit(model, under, mean, 1 / np.sqrt(noise), self.nonnegative)[0]
         moved = (slopes @ weights)[:, None] * levers
         fitted = np.column_stack([model[:, weights != 0], under, moved])
@@ -359,7 +373,7 @@ class _Problem:
         of_standards = misfit.scale**2 * np.einsum(
             "fkni,nm,fkmj->ij", fields, alike, fields, optimize=True
         )
-        of_noise = misfit.level**2 * (total.T * (noise / noise.mean())) @ total
+        of_noise = misfit.level**2 / noise.mean() * information
         known = np.linalg.matrix_rank(information) == len(information)
         inverse = np.linalg.inv(information) if known else np.full_like(information, np.nan)
         return _Uncertainty(

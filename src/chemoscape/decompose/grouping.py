@@ -15,6 +15,11 @@ def require_groups(groups: Mapping[str, Sequence[str]], names: Sequence[str]) ->
     """Refuse groups that are empty, overlap, or name standards that are not there."""
     seen: set[str] = set()
     for group, members in groups.items():
+        if not group.strip() or group in names:
+            raise LibraryError(
+                f"a group is called {group!r}" + (", as a standard is" if group.strip() else ""),
+                remedy="give it a name of its own",
+            )
         if not members:
             raise LibraryError(f"the group {group!r} is empty", remedy="name its standards")
         for name in members:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -20,7 +21,7 @@ from chemoscape.decompose.design import (
 )
 from chemoscape.decompose.energy import EnergyShift, fit_energy_shift
 from chemoscape.decompose.lcf_result import LinearCombinationFit
-from chemoscape.decompose.misfit import propagated_sd
+from chemoscape.decompose.propagation import Propagation
 from chemoscape.decompose.sums import Problem, effective_points, shift_with_sum_one
 from chemoscape.errors import FitError, require_choice
 from chemoscape.standards.library import Library, require_library
@@ -117,19 +118,21 @@ class Prepared:
         """
         if self.shift.misfit is None or not weights.any():
             return 0.0
-        library = self.library.select(*(self.library.names[i] for i in index))
-        mixture = mean_composition(weights, library.values, library.molar_mass)
-        sd = propagated_sd(
-            weights[:, None],
-            mixture.gradient[:, None],
-            library,
+        every = np.zeros(len(self.library.names))
+        every[index] = weights
+        mixture = mean_composition(every, self.library.values, self.library.molar_mass)
+        gradient = mixture.gradient[:, None]
+        return float(self._propagation.misfit_sd(every[:, None], gradient, self.shift.misfit)[0])
+
+    @cached_property
+    def _propagation(self) -> Propagation:
+        return Propagation(
+            self.library,
             self.energy,
             self.shift.at(self.energy),
             self.baseline,
             np.ones(self.energy.size) if self.sd is None else 1 / self.sd**2,
-            self.shift.misfit,
         )
-        return float(sd[0])
 
 
 def prepare(

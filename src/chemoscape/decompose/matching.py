@@ -19,6 +19,9 @@ from chemoscape.decompose.ranking import RankedFits, rank, require_countable
 from chemoscape.errors import ChemoscapeWarning, FitError, require_choice
 from chemoscape.standards.library import Library, Standard, require_library
 
+#: Weights that sum to fewer of their standard deviations are none.
+LEAST_SDS = 3.0
+
 
 def match(
     groups: xr.Dataset,
@@ -103,9 +106,18 @@ def match(
         shift = energy_shift
     else:
         shift = EnergyShift(float(energy_shift), 0.0, source="held")
+    n_covered = int(library.covers(energy, shift.at(energy)).sum())
+    if n_covered < 2:
+        raise FitError(
+            f"an energy shift of {shift.value:+.3f} eV leaves {n_covered} energies that the "
+            "standards cover",
+            remedy="correct energy_shift, or the anchors",
+        )
     if shift.misfit is None:  # how far the standards fit is a question at any shift
         with suppress(FitError):
-            found = fit_energy_shift(used, None, energy, library, baseline=baseline)
+            found = fit_energy_shift(
+                used, None, energy, library, baseline=baseline, look_for_stretch=False
+            )
             shift = replace(shift, misfit=found.misfit)
 
     names = groups[dim].values
@@ -127,7 +139,9 @@ def match(
                 resolution_eV=resolution_eV,
                 n_standards=1,
             )
-            ranked[-1] = rank(ready, max_standards)
+            fits = rank(ready, max_standards)
+            _require_something(fits.best)
+            ranked[-1] = fits
         except FitError as error:
             problem = error
             continue
@@ -149,6 +163,16 @@ def match(
     return _table(groups, dim, library, shift, ranked, np.array(alone))
 
 
+def _require_something(fit: LinearCombinationFit) -> None:
+    """Refuse a fit whose weights do not stand out of its residual, as of an empty region."""
+    total = float(fit.weights.sum())
+    if total <= LEAST_SDS * float(np.sqrt(max(fit.covariance.sum(), 0.0))):
+        raise FitError(
+            "nothing that the standards explain stands out of the residual",
+            remedy="leave out what holds no sample",
+        )
+
+
 def _rows(groups: xr.Dataset) -> tuple[str, np.ndarray]:
     """Name of the dimension beside energy, and the spectra (group, energy)."""
     known = isinstance(groups, xr.Dataset) and "spectrum" in groups
@@ -168,7 +192,9 @@ def _own_shift(
     """Shift and sd that one spectrum asks for; NaN where it cannot be told."""
     try:
         with np.errstate(invalid="ignore"):  # a flat spectrum's error is 0/0
-            found = fit_energy_shift(spectrum, None, energy, library, baseline=baseline)
+            found = fit_energy_shift(
+                spectrum, None, energy, library, baseline=baseline, look_for_stretch=False
+            )
     except FitError:
         return np.nan, np.nan
     known = np.isfinite(found.sd) and not found.at_limit

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.linalg import eigh, null_space
 from scipy.optimize import minimize
 
-from chemoscape.decompose.design import design, slopes_of
+from chemoscape.decompose.design import slopes_of
 from chemoscape.standards.library import Library
 
 #: A standard as it is found in a sample: peaks off by so many eV and heights by such a share, alike
@@ -113,77 +113,3 @@ def misfit_of(
     )
     scale, level = np.exp(found.x)
     return Misfit(float(scale), float(level))
-
-
-def propagated_sd(
-    weights: np.ndarray,
-    gradient: np.ndarray,
-    library: Library,
-    energy: np.ndarray,
-    shift: np.ndarray | float,
-    baseline: str | None,
-    fit_weight: np.ndarray,
-    misfit: Misfit,
-) -> np.ndarray:
-    """Standard deviation of a function of the weights that the misfit of the standards makes.
-
-    Linear propagation of `departures`, each standard's own, through the least squares of the
-    standards in use. A pixel of one standard only has no freedom left; it is given the neighbour in
-    composition for this.
-
-    Parameters
-    ----------
-    weights, gradient : ndarray, shape (n_standards, n_pixels)
-        Weights, and the derivative of the function (composition) with each of them.
-    library : Library
-    energy : ndarray, shape (n_energy,)
-        Energies of the fit, eV.
-    shift : float or ndarray
-        E(file axis) - E(library), eV.
-    baseline : str or None
-    fit_weight : ndarray, shape (n_energy,)
-        Statistical weight of each energy in the fit, up to a factor.
-    misfit : Misfit
-
-    Returns
-    -------
-    ndarray, shape (n_pixels,)
-        In units of the function; NaN where there are no weights.
-    """
-    parts = design(library, energy, shift, baseline)
-    fields, alike = departures(library, energy, shift), likeness(energy)
-    in_use = weights != 0
-    sd = np.full(weights.shape[1], np.nan)
-    for support in np.unique(in_use, axis=1).T:
-        pixels = (in_use == support[:, None]).all(axis=0)
-        if not support.any():
-            continue
-        chosen = _with_a_neighbour(support, library.values)
-        columns = np.flatnonzero(np.append(chosen, np.ones(len(parts.lengths) - len(chosen), bool)))
-        solver = _solver(parts.columns[:, columns], fit_weight)[: chosen.sum()]
-        solver = solver / parts.lengths[columns[: chosen.sum()], None]
-        # of every standard's departure, and of an error common to all pixels
-        moved = solver[None, None] * fields[:, :, None, :]  # field, standard, weight, energy
-        spread = np.einsum("fkin,nm,fkjm->kij", moved, alike, moved, optimize=True)
-        common = solver @ solver.T
-        slope, amount = gradient[chosen][:, pixels], weights[:, pixels]
-        variance = misfit.scale**2 * np.einsum(
-            "ip,kij,jp,kp->p", slope, spread, slope, amount**2, optimize=True
-        )
-        variance += misfit.level**2 * np.einsum("ip,ij,jp->p", slope, common, slope)
-        sd[pixels] = np.sqrt(np.maximum(variance, 0))
-    return sd
-
-
-def _with_a_neighbour(support: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Standards in use, or the only one and its neighbour in composition."""
-    if support.sum() > 1 or len(values) == 1:
-        return support
-    apart = np.where(support, np.inf, np.abs(values - values[support]))
-    return support | (np.arange(len(values)) == apart.argmin())
-
-
-def _solver(columns: np.ndarray, fit_weight: np.ndarray) -> np.ndarray:
-    """Matrix of weighted least squares, (n_columns, n_energy)."""
-    root = np.sqrt(fit_weight)
-    return np.asarray(np.linalg.pinv(columns * root[:, None]) * root)

@@ -99,8 +99,9 @@ def project_pixels(
 
     With ``μ = U S Vᵀ`` (columns of unit length) cut off after some singular values, ``t = V S⁻¹ Uᵀ
     D``. What the singular vectors left out hold of the weights is then zero, by choice and not by
-    measurement: errors do not count it. A pixel that lacks an energy is NaN: it would need a matrix
-    of its own.
+    measurement. The covariance is that of the combinations kept, plus the product ``b bᵀ`` of the
+    difference to the full solution, which is what this choice may have cost. A pixel that lacks an
+    energy is NaN: it would need a matrix of its own.
 
     Parameters
     ----------
@@ -123,6 +124,7 @@ def project_pixels(
         )
     kept = slice(singular_values)
     inverse = (right[kept].T / values[kept]) @ left[:, kept].T
+    left_out = (right[singular_values:].T / values[singular_values:]) @ left[:, singular_values:].T
     gram = inverse @ inverse.T
     n_energy = len(density)
     freedom = n_energy - singular_values
@@ -136,7 +138,8 @@ def project_pixels(
         squares = (left_over**2).sum(axis=1)
         noise = squares / freedom if freedom else np.full(len(data), np.nan)
         out.solution[band] = solution
-        out.covariance[band] = noise[:, None, None] * gram
+        bias = data @ left_out.T
+        out.covariance[band] = noise[:, None, None] * gram + bias[:, :, None] * bias[:, None, :]
         moved = left_over @ parts.slopes @ gram - solution @ parts.slopes.T @ inverse.T
         out.per_shift[band] = moved
         out.residual[band] = np.sqrt(squares / n_energy)

@@ -117,8 +117,28 @@ def refuse_contradictions(recipe: Recipe) -> None:
                 f"[{asking}] needs a composition, but [{off}] is off",
                 remedy=f"turn [{off}] on, or [{asking}] off",
             )
+    asked = {
+        "[deconvolution] regions": bool(recipe.deconvolution.regions),
+        "[calibration] anchors": bool(recipe.calibration.anchors),
+        "[standards] groups": bool(recipe.standards.groups),
+    }
+    unmet = [name for name, wanted in asked.items() if wanted]
+    if not fitted and unmet:
+        raise RecipeError(
+            f"{unmet[0]} needs standards to fit, but [standards] or [deconvolution] is off",
+            remedy="turn both on, or take it away",
+        )
     if not fitted:
         return
+    for name, wanted in (
+        ("[standards] groups", bool(recipe.standards.groups)),
+        ("[deconvolution] singular_values", recipe.deconvolution.singular_values is not None),
+    ):
+        if wanted and (route == "clustered" or (route == "both" and "singular" in name)):
+            raise RecipeError(
+                f'{name} speaks of the library\'s standards, but route = "{route}" fits clusters',
+                remedy='set route = "direct"',
+            )
     if recipe.composition.enabled and route not in (source, "both"):
         raise RecipeError(
             f'[composition] from = "{source}" but [deconvolution] route = "{route}" does not '

@@ -98,6 +98,11 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "Weight of each standard in every pixel, on one colour scale, and what the fit leaves "
         "over. A reduced χ² near 1 means that the residual is noise; structure in it is a warning.",
     ),
+    "groups": (
+        "Direct route: weights of groups of standards",
+        "Standards that are alike trade weight with each other; their sums, of the groups that the "
+        "recipe names, are known better than each alone.",
+    ),
     "components": (
         "Principal components",
         "Number of components by five criteria, eigenvalues, and the first eigenspectra and "
@@ -135,8 +140,8 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     "factorisation": (
         "Parts without standards",
         "Non-negative spectra and maps whose products make up the optical density, found without "
-        "standards, and those of the clusters that they were held to (dashed). The answer is not "
-        "unique: spectra further apart may explain as much.",
+        "standards, and those of the clusters that the search started from, or was held to "
+        "(dashed). The answer is not unique: spectra further apart may explain as much.",
     ),
     "weights-clustered": (
         "Clustered route: weights of the cluster spectra",

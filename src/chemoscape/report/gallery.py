@@ -66,6 +66,8 @@ def run_figures(
     for name, maps in routes.items():
         named = [labels.get(one, one) for one in maps["standard"].values.tolist()]
         drawn[f"weights-{name}"] = figures.weight_maps(maps, named, note=note)
+        if "group_weight" in maps:
+            drawn["groups"] = _groups(maps, note)
         if len(named) in (2, 3) and "composite" not in drawn:
             drawn["composite"] = composite_figure(maps, named, note=note)
     if "/clustered/components" in node:
@@ -103,6 +105,14 @@ def run_figures(
     if truth is not None and "/composition" in node:
         drawn["truth"] = figures.truth_figure(truth, node["/composition"], note=note)
     return drawn
+
+
+def _groups(maps: xr.Dataset, note: str) -> Figure:
+    """Weights of groups of standards, and what the fit leaves over."""
+    sums = maps.drop_dims(["standard", "pair"])
+    names = maps["group"].values.tolist()
+    sums = sums.assign(weight=maps["group_weight"].rename(group="standard"))
+    return figures.weight_maps(sums, names, note=note)
 
 
 def _parts(node: dict[str, xr.Dataset]) -> Figure:

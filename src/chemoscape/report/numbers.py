@@ -22,9 +22,19 @@ def key_numbers(summary: RunSummary) -> list[Row]:
     shift = summary.energy_shift_eV
     if shift is not None:
         value = f"{measured(shift.value, shift.sd)} eV"
-        rows.append(("Energy shift", value, "E(file) − E(library), corrected for"))
+        remark = "E(file) − E(library), corrected for"
+        found = summary.calibration
+        if found is not None and found.stretch_per_eV:
+            places = (f"{e.shift_eV:+.3f} eV at {e.energy_eV:.0f} eV" for e in found.edges)
+            remark += "; the axis is stretched: " + ", ".join(places).replace("-", "−")
+        rows.append(("Energy shift", value, remark))
     if summary.calibration is not None:
         rows += _calibration_rows(summary.calibration)
+    for name, share in summary.groups.items():
+        rows.append((f"Group {name}", f"{100 * share:.1f} %", "of the mass, direct route"))
+    for name, region in summary.regions.items():
+        remark = f"{region.standards}{', ambiguous' if region.ambiguous else ''}"
+        rows.append((f"Region {name}", measured(region.composition, region.sd), remark))
     for name, route in summary.routes.items():
         value = number(route.composition, ".3f")
         remark = f"rms residual {number(route.residual_rms, '.3g')} OD, "

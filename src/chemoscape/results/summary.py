@@ -151,7 +151,7 @@ class RouteSummary(_Part):
 
 
 class CompositionSummary(_Part):
-    """The composition map inside its mask; `sd` is the total uncertainty of `mean_pixel`."""
+    """The composition map inside its mask; `sd` is the total uncertainty of either mean."""
 
     variable: str
     mean_pixel: float | None
@@ -166,6 +166,15 @@ class PhaseSummary(_Part):
 
     mass_fraction: float | None
     area_fraction: float | None
+
+
+class RegionSummary(_Part):
+    """The match of a region's mean spectrum; null where no standard stands out in it."""
+
+    composition: float | None
+    sd: float | None
+    standards: str
+    ambiguous: bool
 
 
 class DamageSummary(_Part):
@@ -216,6 +225,10 @@ class RunSummary(_Part):
     routes: dict[Literal["direct", "clustered"], RouteSummary]
     composition: CompositionSummary | None
     phases: dict[str, PhaseSummary]
+    groups: dict[str, float] = Field(
+        default={}, description="mass fraction of each group of standards, direct route"
+    )
+    regions: dict[str, RegionSummary] = {}
     damage: DamageSummary | None
     stress: dict[Literal["free", "fixed"], StressSummary]
     particles: ParticlesSummary | None = None

@@ -45,6 +45,10 @@ class Calibration(Section):
             raise ValueError(
                 "anchors set the energy axis: leave out energy_shift and stretch, or the anchors"
             )
+        if self.stretch and self.energy_shift != "fit":
+            raise ValueError("a stretch is fitted together with the shift: leave out one of them")
+        if not self.enabled and (self.anchors or self.stretch):
+            raise ValueError("it is off, but has anchors or a stretch: turn it on")
         return self
 
 
@@ -147,6 +151,9 @@ class Clusters(Section):
 
     @model_validator(mode="after")
     def _one_cut(self) -> Clusters:
+        by_hand = self.cut is not None or self.cut_distance is not None or self.split or self.merge
+        if not self.enabled and by_hand:
+            raise ValueError("it is off, but asks for cut, split or merge: turn it on")
         if self.cut is not None and self.cut_distance is not None:
             raise ValueError("give cut or cut_distance, not both")
         return self

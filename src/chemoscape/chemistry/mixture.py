@@ -6,20 +6,14 @@ from typing import Literal
 
 import numpy as np
 import xarray as xr
-from scipy.ndimage import distance_transform_edt
 
 from chemoscape import stack as stacks
+from chemoscape.chemistry.grid import Finer
+from chemoscape.chemistry.uncertainty import errors_of
 from chemoscape.decompose.direct import weight_covariance
-from chemoscape.decompose.energy import EnergyShift
-from chemoscape.decompose.misfit import Misfit, propagated_sd
 from chemoscape.errors import FitError, LibraryError, require_choice
 from chemoscape.standards.library import Library, require_library
-from chemoscape.standards.mixing import (
-    Mixture,
-    amounts,
-    literal_composition,
-    mean_composition,
-)
+from chemoscape.standards.mixing import Mixture, literal_composition, mean_composition
 
 #: A pixel has a composition where its thickness exceeds its own error and a share of the thick
 #: parts.
@@ -46,7 +40,9 @@ def composition(
 
     Errors are kept apart by kind:
 
-    - counting: the weights' covariance through the derivative of Equation 6, per pixel;
+    - counting: the weights' covariance through the derivative of Equation 6, per pixel. A pixel of
+      one standard, where all others are at their bound, is given the error it would have if the
+      neighbour in composition were free;
     - systematic: the energy shift's error, the standards' own compositions, and standards that do
       not quite fit the sample (`decompose.misfit`): errors that pixels have in common.
 
@@ -105,15 +101,13 @@ def composition(
     inside = stacks.as_mask(mask, maps["residual"]).values
     weights, covariance, per_eV = weights * inside, covariance * inside, per_eV * inside
     mixture = _mix(weights, library, normalise)
-    counting = np.sqrt(mixture.variance(covariance))
     slope = (mixture.gradient * per_eV).sum(axis=0)
-    of_standards = _misfit_sd(maps, library, weights, mixture.gradient, inside)
-    systematic = np.hypot(
-        of_standards, _systematic_sd(slope, weights, library, maps.attrs["energy_shift_sd_eV"])
+    counting, systematic = errors_of(
+        maps, library, mixture, weights, covariance, per_eV, inside, normalise
     )
     thickness_sd = _total_sd(covariance, to_thickness)
 
-    fine = _Finer(maps, refine)
+    fine = Finer(maps, refine)
     out = xr.Dataset(coords={"y": fine.y, "x": fine.x})
     kept = fine.inside(inside)
     fine_weights = fine.linear(weights)
@@ -220,50 +214,6 @@ def _mix(weights: np.ndarray, library: Library, normalise: str) -> Mixture:
     return mean_composition(weights, library.values, library.molar_mass)
 
 
-def _systematic_sd(
-    slope: np.ndarray, weights: np.ndarray, library: Library, shift_sd: float
-) -> np.ndarray:
-    """``|dx/dE|·sd_E`` and the standards' own composition errors, in quadrature; those of clusters
-    add up.
-    """
-    n = amounts(weights, library.molar_mass)
-    with np.errstate(invalid="ignore"):
-        share = n / n.sum(axis=0)
-    value_sd = np.nan_to_num([standard.value_sd for standard in library.standards])
-    if library.kind == "mixture":  # of one stack and one library: they err together
-        own = np.tensordot(value_sd, share, axes=1)
-    else:
-        own = np.sqrt(np.tensordot(value_sd**2, share**2, axes=1))
-    return np.hypot(slope * shift_sd, own)
-
-
-def _misfit_sd(
-    maps: xr.Dataset,
-    library: Library,
-    weights: np.ndarray,
-    gradient: np.ndarray,
-    inside: np.ndarray,
-) -> np.ndarray:
-    """Error by standards that do not quite fit, as large as the sample's mean spectrum shows; zero
-    where that could not be asked.
-    """
-    known = maps.attrs
-    sd = np.zeros(inside.shape)
-    if np.isfinite(known["misfit_scale"]) and inside.any():
-        energy = maps["fit_energy"].values
-        sd[inside] = propagated_sd(
-            weights[:, inside],
-            np.nan_to_num(gradient[:, inside]),
-            library,
-            energy,
-            EnergyShift.from_attrs(maps.attrs).at(energy),
-            None if known["baseline"] == "none" else known["baseline"],
-            maps["fit_weight"].values,
-            Misfit(known["misfit_scale"], known["misfit_level"]),
-        )
-    return sd
-
-
 def _in_nm(library: Library) -> bool:
     """Whether weights are areal masses of known density."""
     return library.mass_scale and bool(np.isfinite(library.density).all())
@@ -288,47 +238,3 @@ def _is_thick(thickness: np.ndarray, sd: np.ndarray, least: float) -> np.ndarray
     """Where there is enough sample for a composition."""
     least = max(least, THICKNESS_SHARE * float(np.percentile(thickness, 95)))
     return (thickness > THICKNESS_SDS * sd) & (thickness > least)
-
-
-class _Finer:
-    """A grid `refine` times finer between the outermost pixel centres, and ways to bring maps onto
-    it.
-    """
-
-    def __init__(self, maps: xr.Dataset, refine: int) -> None:
-        self.source = {"y": maps.y, "x": maps.x}
-        self.refine = refine
-        self.y, self.x = (self._axis(maps[name].values) for name in ("y", "x"))
-
-    def _axis(self, axis: np.ndarray) -> np.ndarray:
-        if self.refine == 1 or axis.size < 2:
-            return axis
-        return np.interp(
-            np.arange((axis.size - 1) * self.refine + 1) / self.refine, np.arange(axis.size), axis
-        )
-
-    def _interpolate(self, values: np.ndarray) -> np.ndarray:
-        if self.refine == 1:
-            return values
-        dims = ("y", "x") if values.ndim == 2 else ("layer", "y", "x")
-        image = xr.DataArray(values, dims=dims, coords=self.source)
-        return image.interp(y=self.y, x=self.x).transpose(*dims).values
-
-    def linear(self, values: np.ndarray) -> np.ndarray:
-        """Bilinear interpolation."""
-        return self._interpolate(values)
-
-    def inside(self, mask: np.ndarray) -> np.ndarray:
-        """Where most around lies in the mask; half way to an outside pixel is outside."""
-        return self._interpolate(mask.astype(np.float64)) > 0.5
-
-    def errors(self, values: np.ndarray) -> np.ndarray:
-        """Bilinear interpolation of a standard deviation (an upper bound: between pixels noise
-        averages).
-
-        Pixels without a value take the nearest one's, so that they do not spread.
-        """
-        bad = ~np.isfinite(values)
-        if bad.any() and not bad.all():
-            values = values[tuple(distance_transform_edt(bad, return_indices=True)[1])]
-        return self._interpolate(values)

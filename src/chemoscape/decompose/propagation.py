@@ -1,0 +1,144 @@
+"""From errors of spectra to errors of what is made of the weights, to first order."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from chemoscape.decompose.design import design, slopes_of
+from chemoscape.decompose.misfit import Misfit, departures, likeness
+from chemoscape.standards.library import Library
+
+
+class Propagation:
+    """The linear maps of a fit: weights by ``t = P_S d`` on the standards S that are in use.
+
+    A pixel of one standard only has no freedom left, and would be without any error: it is given
+    its neighbour in composition for this, as the next spectrum would that is a little different.
+
+    Parameters
+    ----------
+    library : Library
+    energy : ndarray, shape (n_energy,)
+        Energies of the fit, eV.
+    shift : float or ndarray
+        E(file axis) - E(library), eV.
+    baseline : str or None
+    fit_weight : ndarray, shape (n_energy,)
+        Statistical weight of each energy in the fit, up to a factor.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        energy: np.ndarray,
+        shift: np.ndarray | float,
+        baseline: str | None,
+        fit_weight: np.ndarray,
+    ) -> None:
+        self.library, self.energy, self.shift = library, energy, shift
+        self.parts = design(library, energy, shift, baseline)
+        self.fit_weight = fit_weight / fit_weight.mean()
+
+    @cached_property
+    def _fields(self) -> np.ndarray:
+        return departures(self.library, self.energy, self.shift)
+
+    @cached_property
+    def _alike(self) -> np.ndarray:
+        return likeness(self.energy)
+
+    def solver(self, chosen: np.ndarray) -> np.ndarray:
+        """Matrix ``P_S`` of weighted least squares, (n_chosen, n_energy), baseline fitted too.
+
+        `chosen` is bool over the standards.
+        """
+        lengths = self.parts.lengths
+        columns = np.append(chosen, np.ones(lengths.size - chosen.size, dtype=bool))
+        root = np.sqrt(self.fit_weight)
+        inverse = np.linalg.pinv(self.parts.columns[:, columns] * root[:, None]) * root
+        return np.asarray(inverse[: chosen.sum()] / lengths[: chosen.size][chosen, None])
+
+    def misfit_sd(self, weights: np.ndarray, gradient: np.ndarray, misfit: Misfit) -> np.ndarray:
+        """Standard deviation of a function of the weights that the misfit of the standards makes.
+
+        Parameters
+        ----------
+        weights, gradient : ndarray, shape (n_standards, n_pixels)
+            Weights, and the derivative of the function (composition) with each of them.
+        misfit : Misfit
+
+        Returns
+        -------
+        ndarray, shape (n_pixels,)
+            In units of the function; NaN where there are no weights.
+        """
+        sd = np.full(weights.shape[1], np.nan)
+        for support, pixels in _supports(weights):
+            chosen = with_a_neighbour(support, self.library.values)
+            solver = self.solver(chosen)
+            # of every standard's departure, and of an error common to all pixels
+            moved = solver[None, None] * self._fields[:, :, None, :]  # field, standard, weight, E
+            spread = np.einsum("fkin,nm,fkjm->kij", moved, self._alike, moved, optimize=True)
+            common = (solver / self.fit_weight) @ solver.T
+            slope, amount = gradient[chosen][:, pixels], weights[:, pixels]
+            variance = misfit.scale**2 * np.einsum(
+                "ip,kij,jp,kp->p", slope, spread, slope, amount**2, optimize=True
+            )
+            variance += misfit.level**2 * np.einsum("ip,ij,jp->p", slope, common, slope)
+            sd[pixels] = np.sqrt(np.maximum(variance, 0))
+        return sd
+
+    def at_the_bound(
+        self, weights: np.ndarray, gradient: np.ndarray, variance: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Counting error and slope of pixels of one standard, as if its neighbour were free.
+
+        The noise of a pixel is taken from the variance of its weight, its dependence on energy from
+        that of the whole fit.
+
+        Parameters
+        ----------
+        weights, gradient, variance : ndarray, shape (n_standards, n_pixels)
+            Weights, derivative of the function with them, and their variances on the active set.
+
+        Returns
+        -------
+        pixels : ndarray of bool, shape (n_pixels,)
+            Which have one standard only.
+        sd, per_eV : ndarray, shape (number of these,)
+            Standard deviation of the function by counting; its derivative with the energy shift.
+        """
+        single = np.zeros(weights.shape[1], dtype=bool)
+        sd, per_eV = np.zeros(weights.shape[1]), np.zeros(weights.shape[1])
+        slopes = slopes_of(self.library, self.energy, self.shift)
+        for support, pixels in _supports(weights):
+            if support.sum() != 1 or len(support) == 1:
+                continue
+            chosen = with_a_neighbour(support, self.library.values)
+            alone, both = self.solver(support), self.solver(chosen)
+            unit = (alone / self.fit_weight) @ alone.T
+            pair = (both / self.fit_weight) @ both.T
+            slope = gradient[chosen][:, pixels]
+            noise = variance[support][0, pixels] / unit[0, 0]
+            sd[pixels] = np.sqrt(noise * np.einsum("ip,ij,jp->p", slope, pair, slope))
+            moved = -both @ slopes[:, support] * weights[support][:, pixels]
+            per_eV[pixels] = (slope * moved).sum(axis=0)
+            single |= pixels
+        return single, sd[single], per_eV[single]
+
+
+def _supports(weights: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Which standards are in use, each set with its pixels (both bool); none is left out."""
+    in_use = weights != 0
+    every, number = np.unique(in_use, axis=1, return_inverse=True)
+    return [(support, number.ravel() == k) for k, support in enumerate(every.T) if support.any()]
+
+
+def with_a_neighbour(support: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Standards in use, or the only one and its neighbour in composition."""
+    if support.sum() > 1 or len(values) == 1:
+        return support
+    apart = np.where(support, np.inf, np.abs(values - values[support]))
+    return np.asarray(support | (np.arange(len(values)) == apart.argmin()))

@@ -89,6 +89,6 @@ def test_mixed_pixels_at_the_bound_know_that_they_may_err(library):
     error = np.abs((comp.composition - truth.composition).values[mixed])
     stated = comp.composition_sd_total.values[mixed]
     assert stated.min() > 0.03
-    # Those that ended at the bound are the tail of all mixed pixels: beyond one sd, hardly beyond 2.
+    # Those that ended at the bound are the tail of all mixed pixels: beyond one sd, not beyond 2.
     assert np.mean(error <= 2 * stated) > 0.95
     assert np.sqrt((error**2).mean()) < 1.6 * np.sqrt((stated**2).mean())

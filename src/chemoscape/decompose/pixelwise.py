@@ -11,6 +11,9 @@ from chemoscape.decompose import kernels
 from chemoscape.decompose.design import Design
 from chemoscape.errors import FitError
 
+#: A singular value below this share of the largest is rounding.
+DEPENDENT = 1e-12
+
 
 @dataclass(frozen=True, eq=False)
 class PixelFits:
@@ -114,13 +117,18 @@ def project_pixels(
     Raises
     ------
     FitError
-        There are fewer, or zero.
+        There are fewer, or zero; or the last of them is none but rounding.
     """
     left, values, right = np.linalg.svd(parts.columns, full_matrices=False)
     if not 1 <= singular_values <= values.size:
         raise FitError(
             f"{singular_values} singular values were asked for, the standards have {values.size}",
             remedy=f"set singular_values between 1 and {values.size}",
+        )
+    if values[singular_values - 1] <= DEPENDENT * values[0]:
+        raise FitError(
+            "the standards are linearly dependent over the energies used",
+            remedy="select fewer, more different standards",
         )
     kept = slice(singular_values)
     inverse = (right[kept].T / values[kept]) @ left[:, kept].T

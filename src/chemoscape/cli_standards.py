@@ -92,7 +92,7 @@ def fit_spectrum(
     json
         Print the numbers as JSON.
     """
-    from chemoscape.decompose.ranking import rank_combinations
+    from chemoscape.decompose.combinations.ranking import rank_combinations
     from chemoscape.formats import open_spectra
     from chemoscape.standards.folder import open_library
 

@@ -14,16 +14,16 @@ import xarray as xr
 
 from chemoscape.chemistry import composition
 from chemoscape.decompose.calibration import Anchor, shift_from_anchors
-from chemoscape.decompose.clusters import cluster, merge_clusters
-from chemoscape.decompose.components import principal_components
+from chemoscape.decompose.combinations.matching import library_from_clusters, match
+from chemoscape.decompose.combinations.regions import mask_of_region, region_spectra
 from chemoscape.decompose.direct import deconvolve, mean_spectrum
 from chemoscape.decompose.energy import EnergyShift
+from chemoscape.decompose.factors.clusters import cluster, merge_clusters
+from chemoscape.decompose.factors.components import principal_components
+from chemoscape.decompose.factors.nnma import factorise
+from chemoscape.decompose.factors.targets import target_tests
+from chemoscape.decompose.factors.tree import cut_clusters, split_clusters
 from chemoscape.decompose.grouping import group_weights, require_groups
-from chemoscape.decompose.matching import library_from_clusters, match
-from chemoscape.decompose.nnma import factorise
-from chemoscape.decompose.regions import mask_of_region, region_spectra
-from chemoscape.decompose.targets import target_tests
-from chemoscape.decompose.tree import cut_clusters, split_clusters
 from chemoscape.errors import (
     ChemoscapeError,
     ChemoscapeWarning,

@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 
 from chemoscape import results
+from chemoscape.decompose.combinations.lcf import linear_combination_fit
 from chemoscape.decompose.energy import EnergyShift
-from chemoscape.decompose.lcf import linear_combination_fit
 from chemoscape.formats import checksum
 from chemoscape.mechanics.fields import StressField
 from chemoscape.particles.findings import EnsembleStatistics

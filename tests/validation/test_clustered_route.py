@@ -7,11 +7,11 @@ import pytest
 import xarray as xr
 
 from chemoscape import simulate
-from chemoscape.decompose.clusters import cluster
-from chemoscape.decompose.components import principal_components
-from chemoscape.decompose.matching import match
-from chemoscape.decompose.targets import target_tests
-from chemoscape.decompose.tree import cut_clusters
+from chemoscape.decompose.combinations.matching import match
+from chemoscape.decompose.factors.clusters import cluster
+from chemoscape.decompose.factors.components import principal_components
+from chemoscape.decompose.factors.targets import target_tests
+from chemoscape.decompose.factors.tree import cut_clusters
 from chemoscape.standards.folder import open_library
 
 SEEDS = range(7200, 7203)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chemoscape.decompose.lcf import linear_combination_fit
-from chemoscape.decompose.ranking import rank_combinations
+from chemoscape.decompose.combinations.lcf import linear_combination_fit
+from chemoscape.decompose.combinations.ranking import rank_combinations
 from chemoscape.standards.library import Library, Standard
 
 PRINTED = {

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from chemoscape import simulate
-from chemoscape.decompose.components import principal_components
+from chemoscape.decompose.factors.components import principal_components
 from chemoscape.errors import ChemoscapeWarning
 
 SEEDS = range(7100, 7104)

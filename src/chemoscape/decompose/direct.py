@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import fields, replace
 from typing import Literal
 
 import numpy as np
@@ -15,20 +14,22 @@ from chemoscape import stack as stacks
 from chemoscape.decompose.design import (
     BASELINES,
     Baseline,
-    Design,
     design,
     energies_in_use,
-    half_range_of,
 )
 from chemoscape.decompose.doubts import warn_of_doubts
-from chemoscape.decompose.energy import EnergyShift, fit_energy_shift, require_cover
-from chemoscape.decompose.pixelwise import PixelFits, fit_pixels, project_pixels
+from chemoscape.decompose.energy import (
+    EnergyShift,
+    axis_attributes,
+    axis_in_use,
+    fit_energy_shift,
+    require_cover,
+)
+from chemoscape.decompose.maps import as_maps
+from chemoscape.decompose.pixelwise import fit_pixels, project_or_fit
 from chemoscape.errors import ChemoscapeWarning, FitError, LibraryError, require_choice
 from chemoscape.preprocess.absorbance import sample_mask
 from chemoscape.standards.library import Library, Standard
-
-#: A known energy axis that lies further than this from the spectra's own is not as sure as it says.
-DISAGREE_SDS = 3.0
 
 
 def deconvolve(
@@ -142,7 +143,7 @@ def deconvolve(
                 raise
             text = f"the energy shift held could not be checked: {str(error).split(';')[0]}"
             warnings.warn(text, ChemoscapeWarning, stacklevel=2)
-    axis = _axis_in_use(energy_shift, fitted)
+    axis = axis_in_use(energy_shift, fitted)
 
     usable = library.covers(energy, axis.at(energy))
     energy = energy[usable]
@@ -163,13 +164,13 @@ def deconvolve(
             parts, data, noise, nonnegative=nonnegative, weighted=weighted, sum_to_one=sum_to_one
         )
     else:
-        fit = _projected(parts, data, noise, singular_values)
+        fit = project_or_fit(parts, data, noise, singular_values)
     if sample.values.any() and not np.isfinite(fit.solution[sample.values.ravel()]).any():
         raise FitError(
             "the standards are linearly dependent over the energies used",
             remedy="select fewer, more different standards",
         )
-    maps = _as_dataset(density, library, energy, parts, fit)
+    maps = as_maps(density, library, energy, parts, fit)
     if isinstance(od, xr.DataArray) or "variance" not in od:
         maps["reduced_chi2"] = xr.full_like(maps.reduced_chi2, np.nan)
     maps["sample"] = sample
@@ -179,7 +180,7 @@ def deconvolve(
         {"long_name": "statistical weight of the energy, up to a factor"},
     )
     maps.attrs = {
-        **_axis_attributes(axis, fitted, held=energy_shift != "fit"),
+        **axis_attributes(axis, fitted, held=energy_shift != "fit"),
         "condition_number": condition_number(library, energy, axis.at(energy)),
         "nonnegative": int(nonnegative),
         "weights": "variance" if weighted else "uniform",
@@ -294,129 +295,3 @@ def mean_spectrum(
     if spread is None:
         return mean, None
     return mean, np.where(known, spread[:, sample], 0).sum(axis=1) / n**2
-
-
-def _axis_in_use(wanted: float | str | EnergyShift, fitted: EnergyShift | None) -> EnergyShift:
-    """The energy axis of the fit; one held against the data is as uncertain as its distance."""
-    if wanted == "fit":
-        if fitted is None:
-            raise FitError(
-                "there is no sample in the image to fit an energy shift on",
-                remedy="hold it with energy_shift = 0.0 or give a mask",
-            )
-        return fitted
-    if isinstance(wanted, EnergyShift):
-        held = wanted
-    else:
-        held = EnergyShift(float(wanted), sd=float("nan"), source="held")
-    if fitted is None:
-        return held
-    apart = abs(float(held.at(fitted.centre)) - fitted.value)
-    if np.isfinite(held.sd) and apart <= DISAGREE_SDS * np.hypot(held.sd, fitted.sd):
-        return held  # the spectra agree with what is known
-    return replace(held, sd=max(apart, fitted.sd))
-
-
-def _axis_attributes(
-    axis: EnergyShift, fitted: EnergyShift | None, *, held: bool
-) -> dict[str, str | float | int | list[float]]:
-    """What the maps say of the energy axis, and of how well the standards fit the mean spectrum."""
-    known = fitted or EnergyShift(np.nan, np.nan)
-    misfit = known.misfit
-    return {
-        **axis.to_attrs(),
-        "energy_shift_fitted_eV": known.value,
-        "energy_shift_fitted_sd_eV": known.sd,
-        "energy_shift_significance": known.significance,
-        "energy_shift_held": int(held),
-        "energy_stretch_seen": known.stretch_seen,
-        "energy_stretch_seen_sd": known.stretch_seen_sd,
-        "edges_eV": list(known.edges),
-        "residual_of_mean": known.residual,
-        "residual_with_line": known.residual_with_line,
-        "misfit_scale": misfit.scale if misfit else np.nan,
-        "misfit_level": misfit.level if misfit else np.nan,
-    }
-
-
-def _projected(
-    parts: Design, density: np.ndarray, variance: np.ndarray, singular_values: int | None
-) -> PixelFits:
-    """One matrix for all pixels; those that lack an energy are fitted one by one."""
-    n = parts.lengths.size
-    fit = project_pixels(
-        parts, density, variance, n if singular_values is None else singular_values
-    )
-    incomplete = ~np.isfinite(fit.residual) & np.isfinite(density).any(axis=0).ravel()
-    if singular_values is None and incomplete.any():
-        some = (
-            values.reshape(len(values), -1)[:, incomplete][:, :, None]
-            for values in (density, variance)
-        )
-        mended = fit_pixels(parts, *some, nonnegative=False, weighted=False)
-        for field in fields(PixelFits):
-            getattr(fit, field.name)[incomplete] = getattr(mended, field.name)
-    return fit
-
-
-def _as_dataset(
-    density: xr.DataArray, library: Library, energy: np.ndarray, parts: Design, fit: PixelFits
-) -> xr.Dataset:
-    """Maps with names, units and the columns' lengths put back."""
-    n, lengths = parts.n_standards, parts.lengths
-    rows, columns = np.triu_indices(n)
-    shape = density.shape[1:]
-    units = "g/cm2" if library.mass_scale else "1"
-
-    def image(values: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(values.T).reshape(-1, *shape)
-
-    weights = image(fit.solution / lengths)
-    covariance = image((fit.covariance / np.outer(lengths, lengths))[:, rows, columns])
-    maps = xr.Dataset(
-        {
-            "weight": (("standard", "y", "x"), weights[:n], {"units": units}),
-            "weight_covariance": (("pair", "y", "x"), covariance, {"units": f"({units})^2"}),
-            "weight_per_eV": (
-                ("standard", "y", "x"),
-                image(fit.per_shift / lengths)[:n],
-                {"units": f"{units}/eV", "long_name": "change of the weight with the energy shift"},
-            ),
-            "residual": (
-                ("y", "x"),
-                fit.residual.reshape(shape),
-                {"units": "1", "long_name": "rms residual"},
-            ),
-            "reduced_chi2": (
-                ("y", "x"),
-                fit.chi2.reshape(shape),
-                {"units": "1", "long_name": "reduced chi-squared"},
-            ),
-        },
-        coords={
-            "standard": library.names,
-            "pair": [
-                f"{library.names[i]}|{library.names[j]}" for i, j in zip(rows, columns, strict=True)
-            ],
-            "pair_first": ("pair", rows),
-            "pair_second": ("pair", columns),
-            "y": density.y,
-            "x": density.x,
-            "fit_energy": (
-                "fit_energy",
-                energy,
-                {"units": "eV", "long_name": "photon energy of the fit"},
-            ),
-        },
-    )
-    under = list(weights[n:]) or [np.zeros(shape)]
-    maps["baseline"] = (("y", "x"), under[0], {"units": "1", "long_name": "constant baseline"})
-    if len(under) > 1:
-        slope = under[1] / half_range_of(energy)
-        maps["baseline"].attrs["long_name"] = "baseline at the middle of the energies"
-        maps["baseline_per_eV"] = (
-            ("y", "x"),
-            slope,
-            {"units": "1/eV", "long_name": "slope of the baseline"},
-        )
-    return maps

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -156,3 +156,23 @@ def project_pixels(
 
     for_each_band(fit, len(pixels))
     return out
+
+
+def project_or_fit(
+    parts: Design, density: np.ndarray, variance: np.ndarray, singular_values: int | None
+) -> PixelFits:
+    """One matrix for all pixels; those that lack an energy are fitted one by one."""
+    n = parts.lengths.size
+    fit = project_pixels(
+        parts, density, variance, n if singular_values is None else singular_values
+    )
+    incomplete = ~np.isfinite(fit.residual) & np.isfinite(density).any(axis=0).ravel()
+    if singular_values is None and incomplete.any():
+        some = (
+            values.reshape(len(values), -1)[:, incomplete][:, :, None]
+            for values in (density, variance)
+        )
+        mended = fit_pixels(parts, *some, nonnegative=False, weighted=False)
+        for field in fields(PixelFits):
+            getattr(fit, field.name)[incomplete] = getattr(mended, field.name)
+    return fit

@@ -7,7 +7,7 @@ from contextlib import suppress
 import numpy as np
 import xarray as xr
 
-from chemoscape.decompose.matching import match
+from chemoscape.decompose.combinations.matching import match
 from chemoscape.errors import ChemoscapeError
 from chemoscape.look.instrument import Edge, means
 from chemoscape.look.notes import Notes, percent

@@ -10,8 +10,8 @@ import xarray as xr
 from scipy import sparse
 
 from chemoscape import stack as stacks
-from chemoscape.decompose.clusters import cluster
-from chemoscape.decompose.components import principal_components
+from chemoscape.decompose.factors.clusters import cluster
+from chemoscape.decompose.factors.components import principal_components
 from chemoscape.errors import ChemoscapeWarning, FitError, StackError
 from chemoscape.particles.table import instances_of
 from chemoscape.preprocess.density.shared import shared_variance

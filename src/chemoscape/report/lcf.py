@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from chemoscape.decompose.lcf_result import LinearCombinationFit
-from chemoscape.decompose.ranking import CLOSE_IN_BIC, RankedFits
+from chemoscape.decompose.combinations.ranking import CLOSE_IN_BIC, RankedFits
+from chemoscape.decompose.combinations.result import LinearCombinationFit
 from chemoscape.report.panels import (
     CATEGORIES,
     DOUBLE,

@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 from chemoscape import simulate
-from chemoscape.decompose.components import principal_components
-from chemoscape.decompose.targets import target_tests
+from chemoscape.decompose.factors.components import principal_components
+from chemoscape.decompose.factors.targets import target_tests
 from chemoscape.errors import FitError
 from chemoscape.standards.folder import open_library
 

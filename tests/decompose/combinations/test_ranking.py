@@ -7,9 +7,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from chemoscape.decompose.combinations.lcf import linear_combination_fit
+from chemoscape.decompose.combinations.ranking import CLOSE_IN_BIC, rank_combinations
 from chemoscape.decompose.energy import EnergyShift
-from chemoscape.decompose.lcf import linear_combination_fit
-from chemoscape.decompose.ranking import CLOSE_IN_BIC, rank_combinations
 from chemoscape.errors import FitError
 from chemoscape.standards.folder import open_library
 from chemoscape.standards.library import Library, Standard

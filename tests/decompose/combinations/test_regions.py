@@ -7,8 +7,8 @@ import pytest
 import xarray as xr
 
 from chemoscape import simulate
-from chemoscape.decompose.matching import match
-from chemoscape.decompose.regions import region_spectra
+from chemoscape.decompose.combinations.matching import match
+from chemoscape.decompose.combinations.regions import region_spectra
 from chemoscape.errors import RegionError
 from chemoscape.preprocess.absorbance import optical_density
 from chemoscape.region import Region

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import least_squares, lsq_linear, minimize
 
+from chemoscape.decompose.combinations.lcf import linear_combination_fit
 from chemoscape.decompose.energy import EnergyShift
-from chemoscape.decompose.lcf import linear_combination_fit
 from chemoscape.errors import FitError
 from chemoscape.standards.folder import open_library
 from chemoscape.standards.library import Library, Standard

@@ -7,9 +7,9 @@ import warnings
 import numpy as np
 import pytest
 
-from chemoscape.decompose.clusters import cluster, merge_clusters
-from chemoscape.decompose.components import principal_components
-from chemoscape.decompose.tree import cut_clusters, split_clusters
+from chemoscape.decompose.factors.clusters import cluster, merge_clusters
+from chemoscape.decompose.factors.components import principal_components
+from chemoscape.decompose.factors.tree import cut_clusters, split_clusters
 from chemoscape.errors import ChemoscapeWarning, FitError
 
 

@@ -9,7 +9,7 @@ import xarray as xr
 from scipy.cluster.hierarchy import fcluster
 
 from chemoscape import stack as stacks
-from chemoscape.decompose.clusters import k_means_labels, regroup
+from chemoscape.decompose.factors.clusters import k_means_labels, regroup
 from chemoscape.errors import FitError
 
 

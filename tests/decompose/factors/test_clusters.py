@@ -9,10 +9,10 @@ import pytest
 import xarray as xr
 
 from chemoscape import simulate
-from chemoscape.decompose.averages import mean_spectra
-from chemoscape.decompose.clusters import cluster, merge_clusters
-from chemoscape.decompose.components import principal_components
-from chemoscape.decompose.matching import library_from_clusters, match
+from chemoscape.decompose.combinations.matching import library_from_clusters, match
+from chemoscape.decompose.factors.averages import mean_spectra
+from chemoscape.decompose.factors.clusters import cluster, merge_clusters
+from chemoscape.decompose.factors.components import principal_components
 from chemoscape.errors import ChemoscapeWarning, FitError
 from chemoscape.standards.folder import open_library
 
@@ -180,7 +180,7 @@ def test_the_size_of_a_band_changes_no_spectrum(monkeypatch, twin_density, group
     flat = twin_density["optical_density"].values.reshape(149, -1)
     label = groups["label"].values.ravel()
     one = mean_spectra(flat, label, 3)
-    monkeypatch.setattr("chemoscape.decompose.averages.BAND", 101)
+    monkeypatch.setattr("chemoscape.decompose.factors.averages.BAND", 101)
     for a, b in zip(one, mean_spectra(flat, label, 3), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9)
 

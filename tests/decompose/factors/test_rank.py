@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from chemoscape.decompose import rank, unit_noise
+from chemoscape.decompose.factors import rank, unit_noise
 
 
 def low_rank(

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from chemoscape import stack as stacks
-from chemoscape.decompose import rank, unit_noise
+from chemoscape.decompose.factors import rank, unit_noise
 from chemoscape.errors import ChemoscapeWarning, FitError
 from chemoscape.preprocess.absorbance import sample_mask
 

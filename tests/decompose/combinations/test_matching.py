@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from chemoscape.decompose.combinations.lcf import linear_combination_fit
+from chemoscape.decompose.combinations.matching import library_from_clusters, match
+from chemoscape.decompose.combinations.ranking import rank_combinations
 from chemoscape.decompose.energy import EnergyShift
-from chemoscape.decompose.lcf import linear_combination_fit
-from chemoscape.decompose.matching import library_from_clusters, match
-from chemoscape.decompose.ranking import rank_combinations
 from chemoscape.errors import ChemoscapeWarning, FitError
 from chemoscape.standards.folder import open_library
 

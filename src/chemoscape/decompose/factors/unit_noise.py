@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chemoscape.blocks import bands
-from chemoscape.decompose.rank import ROUNDING, eigen, marchenko_pastur
+from chemoscape.decompose.factors.rank import ROUNDING, eigen, marchenko_pastur
 
 #: Pixels worked on at a time.
 BAND = 16384

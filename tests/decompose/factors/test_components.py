@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 from chemoscape import simulate
-from chemoscape.decompose.components import principal_components
-from chemoscape.decompose.rank import marchenko_pastur
+from chemoscape.decompose.factors.components import principal_components
+from chemoscape.decompose.factors.rank import marchenko_pastur
 from chemoscape.errors import ChemoscapeWarning, FitError
 
 

@@ -9,8 +9,8 @@ import xarray as xr
 
 from chemoscape import stack as stacks
 from chemoscape.blocks import for_each_band
-from chemoscape.decompose import hals
-from chemoscape.decompose.pure_pixels import purest, unit
+from chemoscape.decompose.factors import hals
+from chemoscape.decompose.factors.pure_pixels import purest, unit
 from chemoscape.errors import ChemoscapeWarning, FitError
 from chemoscape.preprocess.absorbance import sample_mask
 

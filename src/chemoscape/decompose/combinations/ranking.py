@@ -12,10 +12,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from chemoscape.decompose.combinations.prepare import Prepared, prepare
+from chemoscape.decompose.combinations.result import LinearCombinationFit
 from chemoscape.decompose.design import Baseline
 from chemoscape.decompose.energy import EnergyShift
-from chemoscape.decompose.lcf_prepare import Prepared, prepare
-from chemoscape.decompose.lcf_result import LinearCombinationFit
 from chemoscape.errors import FitError
 from chemoscape.standards.library import Library
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from scipy.optimize import nnls
 
 from chemoscape import simulate
-from chemoscape.decompose import hals
-from chemoscape.decompose.clusters import cluster
-from chemoscape.decompose.components import principal_components
-from chemoscape.decompose.nnma import factorise
-from chemoscape.decompose.pure_pixels import purest, unit
+from chemoscape.decompose.factors import hals
+from chemoscape.decompose.factors.clusters import cluster
+from chemoscape.decompose.factors.components import principal_components
+from chemoscape.decompose.factors.nnma import factorise
+from chemoscape.decompose.factors.pure_pixels import purest, unit
 from chemoscape.errors import ChemoscapeWarning, FitError, StackError
 
 PHASES = ("epsilon-Li0.45V2O5", "alpha-Li0.1V2O5")

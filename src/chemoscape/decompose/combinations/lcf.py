@@ -8,10 +8,10 @@ from typing import Literal
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from chemoscape.decompose.combinations.prepare import prepare
+from chemoscape.decompose.combinations.result import LinearCombinationFit
 from chemoscape.decompose.design import Baseline
 from chemoscape.decompose.energy import EnergyShift
-from chemoscape.decompose.lcf_prepare import prepare
-from chemoscape.decompose.lcf_result import LinearCombinationFit
 from chemoscape.standards.library import Library
 
 __all__ = ["LinearCombinationFit", "linear_combination_fit"]

@@ -15,7 +15,7 @@ from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
 
 from chemoscape import stack as stacks
-from chemoscape.decompose.averages import mean_spectra
+from chemoscape.decompose.factors.averages import mean_spectra
 from chemoscape.errors import ChemoscapeWarning, FitError
 
 #: Silhouettes are quadratic in pixels: this many, drawn at random, are enough to 0.02.

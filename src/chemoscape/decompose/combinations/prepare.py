@@ -11,6 +11,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from chemoscape.decompose.combinations.result import LinearCombinationFit
+from chemoscape.decompose.combinations.sums import Problem, effective_points, shift_with_sum_one
 from chemoscape.decompose.design import (
     BASELINES,
     Baseline,
@@ -20,9 +22,7 @@ from chemoscape.decompose.design import (
     middle_of,
 )
 from chemoscape.decompose.energy import EnergyShift, fit_energy_shift
-from chemoscape.decompose.lcf_result import LinearCombinationFit
 from chemoscape.decompose.propagation import Propagation
-from chemoscape.decompose.sums import Problem, effective_points, shift_with_sum_one
 from chemoscape.errors import FitError, require_choice
 from chemoscape.standards.library import Library, require_library
 from chemoscape.standards.mixing import mean_composition

@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
+from chemoscape.decompose.combinations.prepare import prepare
+from chemoscape.decompose.combinations.ranking import RankedFits, rank, require_countable
+from chemoscape.decompose.combinations.result import LinearCombinationFit
 from chemoscape.decompose.design import BASELINES, Baseline, energies_in_use
 from chemoscape.decompose.energy import EnergyShift, fit_energy_shift, require_cover
-from chemoscape.decompose.lcf_prepare import prepare
-from chemoscape.decompose.lcf_result import LinearCombinationFit
-from chemoscape.decompose.ranking import RankedFits, rank, require_countable
 from chemoscape.errors import ChemoscapeWarning, FitError, require_choice
 from chemoscape.standards.library import Library, Standard, require_library
 

@@ -1,0 +1,1 @@
+"""Spectra, one by one, as sums of standards: fits, rankings of all combinations, matches."""

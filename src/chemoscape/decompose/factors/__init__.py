@@ -1,0 +1,1 @@
+"""Stacks as sums of a few spectra of their own: components, clusters, non-negative parts."""

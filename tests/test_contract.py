@@ -132,6 +132,7 @@ ROOMS = [
     "simulate",
     "recipe",
     "products",
+    "summaries",
     "report",
     "stages",
     "fitting_stages",

@@ -25,7 +25,7 @@ from chemoscape.errors import (
 )
 from chemoscape.particles.contacts import contacts
 from chemoscape.particles.table import csv_text
-from chemoscape.products import Products, chosen_composition, nodes_of, summarise
+from chemoscape.products import Products, chosen_composition, nodes_of
 from chemoscape.recipe import (
     Recipe,
     make_recipe,
@@ -37,6 +37,7 @@ from chemoscape.report.figures import figure_png
 from chemoscape.report.gallery import run_figures
 from chemoscape.report.html import LARGEST_BYTES, report_html
 from chemoscape.standards.library import Library
+from chemoscape.summaries import summarise
 
 #: Called with a step's name when it begins.
 Progress = Callable[[str], None]

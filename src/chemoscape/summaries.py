@@ -1,0 +1,237 @@
+"""The numbers of a run, for summary.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from chemoscape import results
+from chemoscape.decompose.energy import EnergyShift
+from chemoscape.formats import checksum
+from chemoscape.products import Products, chosen_composition, chosen_maps, sample_of
+from chemoscape.recipe import Recipe
+
+
+def summarise(
+    recipe: Recipe, done: Products, *, warnings: Sequence[str], seconds: Mapping[str, float]
+) -> results.RunSummary:
+    """The numbers of a run, as in summary.json."""
+    stack, od = done.stack, done.od
+    assert od is not None  # noqa: S101 - every run has an optical density
+    path = Path(recipe.input.path)
+    maps = done.direct if done.direct is not None else done.clustered
+    shift = None
+    if done.direct is not None:
+        shift = done.direct.attrs
+    elif done.match is not None:
+        shift = done.match.attrs
+    return results.RunSummary(
+        input=results.InputSummary(
+            path=str(path),
+            sha256=checksum(path, **recipe.input.options()) if recipe.input.path else None,
+            format=str(stack.attrs.get("format", "")),
+            shape=stack.shape,
+            energy_range_eV=(float(stack.energy[0]), float(stack.energy[-1])),
+        ),
+        units=results.UnitsSummary(
+            correction=od.attrs.get("units_correction") or None,
+            i0_source=str(od.attrs.get("i0_source", "none")),
+        ),
+        noise=results.NoiseSummary(
+            g=od.attrs.get("noise_counts_per_unit"),
+            source=str(od.attrs.get("noise_source", "none")),
+            correlation=od.attrs.get("noise_correlation"),
+        ),
+        pixels=_pixels_summary(done),
+        drift=None
+        if done.drift is None
+        else results.DriftSummary(
+            max_px=done.drift.max_px,
+            rms_px=done.drift.rms_px,
+            applied=done.drift_applied,
+            n_replaced=int(done.drift.replaced.sum()),
+        ),
+        energy_shift_eV=None
+        if shift is None
+        else results.Measured(value=shift["energy_shift_eV"], sd=shift["energy_shift_sd_eV"]),
+        calibration=_calibration_summary(recipe, done),
+        standards=tuple(done.library.names) if done.library is not None else (),
+        condition_number=None if maps is None else maps.attrs["condition_number"],
+        rank=None
+        if done.components is None
+        else results.RankSummary(
+            **{
+                key: done.components.attrs[f"rank_{key}"]
+                if done.components.attrs[f"rank_{key}"] >= 0
+                else None
+                for key in ("ind", "mp", "f", "cv", "cumulative")
+            }
+        ),
+        routes={
+            name: _route_summary(maps, done.compositions.get(name))
+            for name, maps in (("direct", done.direct), ("clustered", done.clustered))
+            if maps is not None
+        },
+        composition=_composition_summary(recipe, done),
+        phases=_phases(recipe, done),
+        groups=_group_shares(done),
+        regions=_region_summaries(done),
+        damage=_damage_summary(done),
+        stress={
+            one.boundary: results.StressSummary(**one.von_mises_summary(), reference=one.reference)
+            for one in done.fields
+        },
+        particles=_particles_summary(done),
+        warnings=tuple(warnings),
+        seconds=dict(seconds),
+    )
+
+
+def _calibration_summary(recipe: Recipe, done: Products) -> results.CalibrationSummary | None:
+    """The energy axis that was used, and what the sample's spectrum says of the library."""
+    found = done.direct if done.direct is not None else done.match
+    if found is None:
+        return None
+    axis, known = EnergyShift.from_attrs(found.attrs), found.attrs
+    per_eV = None
+    if done.compositions:
+        per_eV = chosen_composition(done, recipe).attrs["mean_per_eV"]
+    edges = np.atleast_1d(known.get("edges_eV", []))
+    return results.CalibrationSummary(
+        source=axis.source,
+        significance=known.get("energy_shift_significance"),
+        composition_per_eV=per_eV,
+        stretch_per_eV=axis.stretch,
+        stretch_seen_per_eV=known.get("energy_stretch_seen"),
+        stretch_seen_sd=known.get("energy_stretch_seen_sd"),
+        edges=tuple(
+            results.EdgeSummary(energy_eV=float(edge), shift_eV=float(axis.at(edge)))
+            for edge in edges
+        ),
+        misfit_scale=known.get("misfit_scale"),
+        misfit_level=known.get("misfit_level"),
+    )
+
+
+def _pixels_summary(done: Products) -> results.PixelsSummary:
+    """How many pixels and values are out of the ordinary."""
+    assert done.od is not None  # noqa: S101 - every run has an optical density
+    known = done.od.attrs
+    touched = {one.kind: one.n_values for one in done.touched}
+    return results.PixelsSummary(
+        total=int(known.get("n_pixels", done.od["optical_density"][0].size)),
+        thick=known.get("n_thick"),
+        too_thick=known.get("n_too_thick"),
+        not_positive_values=known.get("n_not_positive"),
+        despiked_values=touched.get("spikes"),
+        levelled_values=touched.get("lines"),
+    )
+
+
+def _group_shares(done: Products) -> dict[str, float]:
+    """Mass fraction of each group of standards in the sample."""
+    if done.direct is None or "group_weight" not in done.direct:
+        return {}
+    inside = done.direct["sample"].values
+    total = np.nansum(done.direct["weight"].values[:, inside])
+    masses = np.nansum(done.direct["group_weight"].values[:, inside], axis=1)
+    names = done.direct["group"].values.tolist()
+    return {name: float(mass / total) for name, mass in zip(names, masses, strict=True)}
+
+
+def _region_summaries(done: Products) -> dict[str, results.RegionSummary]:
+    if done.regions is None:
+        return {}
+    return {
+        str(name): _region_summary(done.regions.sel(region=name))
+        for name in done.regions["region"].values
+    }
+
+
+def _region_summary(one: xr.Dataset) -> results.RegionSummary:
+    return results.RegionSummary(
+        composition=float(one["composition"]),
+        sd=float(one["composition_sd"]),
+        standards=str(one["candidate"].values[0]),
+        ambiguous=bool(one["ambiguous"]),
+    )
+
+
+def _damage_summary(done: Products) -> results.DamageSummary | None:
+    if done.damage is None and done.dose is None:
+        return None
+    inside = np.array([]) if done.dose is None else done.dose.values[sample_of(done).values]
+    known = np.isfinite(inside).any()
+    return results.DamageSummary(
+        dx=None if done.damage is None else done.damage.dx,
+        sd=None if done.damage is None else done.damage.sd,
+        how=None if done.damage is None else done.damage.how,
+        significant=None if done.damage is None else done.damage.significant,
+        dose_MGy=float(np.nanmedian(inside)) if known else None,
+    )
+
+
+def _particles_summary(done: Products) -> results.ParticlesSummary | None:
+    table = done.particles
+    if table is None:
+        return None
+    inside = table["area_raw"].values[~table["border"].values]
+    return results.ParticlesSummary(
+        n=table.sizes["particle"],
+        n_border=int(table["border"].sum()),
+        method=table.attrs["method"],
+        median_area_um2=float(np.median(inside)) if len(inside) else None,
+        statistics=None if done.ensemble is None else done.ensemble.to_dict(),
+    )
+
+
+def _route_summary(maps: xr.Dataset, comp: xr.Dataset | None) -> results.RouteSummary:
+    """Mean composition, and medians over the sample of residual and reduced chi-squared."""
+    sample = maps["sample"].values
+    medians = [
+        float(np.nanmedian(maps[name].values[sample]))
+        if np.isfinite(maps[name].values[sample]).any()
+        else None
+        for name in ("residual", "reduced_chi2")
+    ]
+    return results.RouteSummary(
+        composition=None if comp is None else comp.attrs["mean_pixel"],
+        residual_rms=medians[0],
+        reduced_chi2=medians[1],
+    )
+
+
+def _composition_summary(recipe: Recipe, done: Products) -> results.CompositionSummary | None:
+    if not done.compositions:
+        return None
+    comp = chosen_composition(done, recipe)
+    inside = comp["composition"].values[comp["mask"].values]
+    p05, p95 = np.percentile(inside, [5, 95]) if inside.size else (np.nan, np.nan)
+    return results.CompositionSummary(
+        variable=comp.attrs["variable"],
+        mean_pixel=comp.attrs["mean_pixel"],
+        mean_mass_weighted=comp.attrs["mean_mass_weighted"],
+        sd=comp.attrs["mean_sd"],
+        p05=p05,
+        p95=p95,
+    )
+
+
+def _phases(recipe: Recipe, done: Products) -> dict[str, results.PhaseSummary]:
+    """Share of each standard in the sample's mass, and of the pixels in which it prevails."""
+    if not done.compositions:
+        return {}
+    comp, maps = chosen_composition(done, recipe), chosen_maps(done, recipe)
+    step = comp.attrs["refine"]
+    inside = comp["mask"].values[::step, ::step]
+    weights = np.nan_to_num(maps["weight"].values[:, inside])
+    mass = weights.sum(axis=1) / weights.sum() if weights.sum() else weights.sum(axis=1)
+    prevailing = np.bincount(weights.argmax(axis=0), minlength=len(weights))
+    area = prevailing / max(prevailing.sum(), 1)
+    return {
+        str(name): results.PhaseSummary(mass_fraction=float(m), area_fraction=float(a))
+        for name, m, a in zip(maps.standard.values, mass, area, strict=True)
+    }

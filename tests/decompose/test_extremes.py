@@ -184,3 +184,21 @@ def test_permuted_pixels_and_bands_change_nothing(library, monkeypatch):
         )
         again = quietly(cs.deconvolve, stack, two, mask=inside)
         np.testing.assert_array_equal(again.weight.values, straight.weight.values)
+
+
+def test_an_energy_without_any_value_is_left_out(library):
+    two = library.select(*TWO)
+    stack, x = mixtures(library, (6, 7))
+    holed = stack.copy(deep=True)
+    holed[10] = np.nan
+    variance = xr.full_like(holed, 0.003**2)
+    variance[10] = np.nan
+    od = xr.Dataset({"optical_density": holed, "variance": variance})
+    for weights in ("variance", "uniform"):
+        maps = quietly(
+            cs.deconvolve, od, two, energy_shift=0.0, mask=everywhere(stack), weights=weights
+        )
+        comp = quietly(cs.composition, maps, two)
+        np.testing.assert_allclose(comp.composition.values, x, atol=0.02)
+        assert np.isfinite(comp.composition_sd_total.values).all()
+        assert maps.fit_weight.values[10] == 0

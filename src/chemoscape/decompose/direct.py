@@ -127,6 +127,7 @@ def deconvolve(
     mean, mean_variance = mean_spectrum(cube, spread if weighted else None, sample.values)
     fitted = None
     if sample.values.any():
+        known_stretch = isinstance(energy_shift, EnergyShift) and energy_shift.stretch != 0
         try:
             fitted = fit_energy_shift(
                 mean,
@@ -135,8 +136,7 @@ def deconvolve(
                 library,
                 baseline=baseline,
                 nonnegative=nonnegative,
-                stretch=stretch
-                or (isinstance(energy_shift, EnergyShift) and energy_shift.stretch != 0),
+                stretch=stretch or known_stretch,
             )
         except FitError as error:
             if energy_shift == "fit":
@@ -176,7 +176,7 @@ def deconvolve(
     maps["sample"] = sample
     maps["fit_weight"] = (
         "fit_energy",
-        np.ones(energy.size) if mean_variance is None else 1 / mean_variance[usable],
+        _weights_of_energies(mean, mean_variance)[usable],
         {"long_name": "statistical weight of the energy, up to a factor"},
     )
     maps.attrs = {
@@ -193,6 +193,17 @@ def deconvolve(
     }
     warn_of_doubts(maps, fitted)
     return maps
+
+
+def _weights_of_energies(mean: np.ndarray, variance: np.ndarray | None) -> np.ndarray:
+    """Statistical weight of each energy in the fit of the mean spectrum; 0 without a value."""
+    known = np.isfinite(mean)
+    if not known.any():  # no sample: pixels are fitted, but nothing speaks for all of them
+        known = np.ones_like(known)
+    if variance is None:
+        return known.astype(np.float64)
+    known &= np.isfinite(variance) & (variance > 0)
+    return np.where(known, 1 / np.where(known, variance, 1.0), 0.0)
 
 
 def _refuse_contradictions(

@@ -26,7 +26,7 @@ class Propagation:
         E(file axis) - E(library), eV.
     baseline : str or None
     fit_weight : ndarray, shape (n_energy,)
-        Statistical weight of each energy in the fit, up to a factor.
+        Statistical weight of each energy in the fit, up to a factor; those of 0 are left out.
     """
 
     def __init__(
@@ -37,9 +37,13 @@ class Propagation:
         baseline: str | None,
         fit_weight: np.ndarray,
     ) -> None:
-        self.library, self.energy, self.shift = library, energy, shift
-        self.parts = design(library, energy, shift, baseline)
-        self.fit_weight = fit_weight / fit_weight.mean()
+        used = fit_weight > 0
+        if not used.any():  # no mean spectrum to weigh them by
+            used, fit_weight = np.ones_like(used), np.ones_like(fit_weight)
+        self.library, self.energy = library, energy[used]
+        self.shift = np.broadcast_to(shift, energy.shape)[used]
+        self.parts = design(library, self.energy, self.shift, baseline)
+        self.fit_weight = fit_weight[used] / fit_weight[used].mean()
 
     @cached_property
     def _fields(self) -> np.ndarray:

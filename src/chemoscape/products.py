@@ -66,7 +66,7 @@ def nodes_of(recipe: Recipe, done: Products) -> dict[str, xr.Dataset]:
     """Datasets of the results tree by their path."""
     nodes: dict[str, xr.Dataset | None] = {
         "/absorbance": _absorbance(done),
-        "/spectra": _spectra(done),
+        "/spectra": _spectra(recipe, done),
         "/direct": done.direct,
         "/clustered": done.clustered,
         "/clustered/components": done.components,
@@ -138,7 +138,7 @@ def _absorbance(done: Products) -> xr.Dataset | None:
     return out.drop_vars([name for name in out.coords if name not in out.dims])
 
 
-def _spectra(done: Products) -> xr.Dataset:
+def _spectra(recipe: Recipe, done: Products) -> xr.Dataset:
     """I0, the sample's mean spectrum, the standards as used, and their fit to the mean."""
     od = done.od
     assert od is not None  # noqa: S101 - every run has an optical density
@@ -178,10 +178,28 @@ def _spectra(done: Products) -> xr.Dataset:
         .reindex(energy=od.energy)
     )
     out = out.assign_coords(standard=done.library.names, label=("standard", done.library.labels))
-    fit = linear_combination_fit((od.energy.values, mean), done.library, energy_shift=axis)
+    section = recipe.deconvolution
+    fit = linear_combination_fit(
+        (od.energy.values, mean),
+        done.library,
+        nonnegative=section.nonnegative,
+        sum_to_one=section.sum_to_one,
+        baseline=None if section.baseline == "none" else section.baseline,
+        energy_shift=axis,
+        fit_range=section.range,
+        exclude=section.exclude,
+    )
+    used = np.isin(energy, fit.energy)
     out["weight"] = ("standard", fit.weights)
     out["weight_sd"] = ("standard", fit.weight_sd)
     out["baseline"] = fit.baseline
+    for name, values, words in (
+        ("fitted", fit.model, "fit of the mean"),
+        ("fitted_baseline", fit.background, "baseline of that fit"),
+    ):
+        whole = np.full(energy.size, np.nan)
+        whole[used] = values
+        out[name] = ("energy", whole, {"long_name": words, "units": "1"})
     out.attrs = {"energy_shift_eV": axis.value, "r_factor": fit.r_factor}
     return out
 

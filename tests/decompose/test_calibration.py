@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -98,12 +100,16 @@ def test_a_stretched_axis_is_warned_of_and_repaired(library, density_of):
     with pytest.warns(ChemoscapeWarning) as caught:
         cs.deconvolve(od, two, weights="uniform")
     assert any("stretch = true" in str(one.message) for one in caught)
-    maps = cs.deconvolve(od, two, weights="uniform", stretch=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChemoscapeWarning)  # that the axis lies off, where it does
+        maps = cs.deconvolve(od, two, weights="uniform", stretch=True)
     error = (cs.composition(maps, two).composition - truth.composition).values
     assert abs(np.nanmean(error)) < 0.003
-    again = cs.deconvolve(
-        od, two, weights="uniform", energy_shift=EnergyShift.from_attrs(maps.attrs)
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a known axis that agrees with the spectra is none's worry
+        again = cs.deconvolve(
+            od, two, weights="uniform", energy_shift=EnergyShift.from_attrs(maps.attrs)
+        )
     np.testing.assert_allclose(again.weight, maps.weight, rtol=1e-6, atol=1e-12)
 
 
@@ -134,3 +140,58 @@ def test_groups_are_sums_with_their_covariance(library, twin_density):
     for groups in ({"a": ["nobody"]}, {"a": library.names[:2], "b": library.names[:1]}, {"a": []}):
         with pytest.raises(LibraryError):
             cs.group_weights(maps, groups)
+
+
+def test_anchors_that_scatter_by_their_errors_are_believed(library, density_of):
+    """Two anchors far from the middle of the range: their stretch has an error there."""
+    truth = cs.simulate.core_shell(shape=(20, 30), od_noise=0.005)
+    od = density_of(truth)
+    two = library.select("alpha-Li0.1V2O5", "epsilon-Li0.45V2O5")
+    rng = np.random.default_rng(5)
+    covered = 0
+    for _ in range(12):
+        anchors = [
+            Anchor(energy, found=energy + rng.normal(0, 0.05), sd=0.05) for energy in (516.9, 524.2)
+        ]
+        axis = shift_from_anchors(AXIS, AXIS, anchors)
+        covered += abs(axis.at(534.0)) <= axis.sd_at(534.0)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            maps = cs.deconvolve(od, two, weights="uniform", energy_shift=axis)
+        assert not any("energy calibration: the fit holds" in str(one.message) for one in said)
+        assert maps.attrs["energy_shift_sd_eV"] == pytest.approx(axis.sd)
+    assert 4 <= covered <= 12
+
+
+def test_an_error_of_the_stretch_is_one_of_the_composition(library, density_of):
+    truth = cs.simulate.core_shell(shape=(20, 30), od_noise=0.005)
+    od = density_of(truth)
+    two = library.select("alpha-Li0.1V2O5", "epsilon-Li0.45V2O5")
+    centre, sd = 525.0, 0.004
+    errors = []
+    for stretch_sd in (1e-9, sd):
+        axis = EnergyShift(0.0, 1e-4, stretch=1e-9, stretch_sd=stretch_sd, centre=centre)
+        maps = cs.deconvolve(od, two, weights="uniform", energy_shift=axis)
+        errors.append(cs.composition(maps, two).composition_sd_systematic.values)
+    moved = [
+        cs.composition(
+            cs.deconvolve(
+                od,
+                two,
+                weights="uniform",
+                energy_shift=EnergyShift(0.0, 1e-4, stretch=sign * 1e-3, centre=centre),
+            ),
+            two,
+        ).composition.values
+        for sign in (-1, 1)
+    ]
+    mixed = (truth.labels == 1).values
+    slope = np.abs(moved[1] - moved[0])[mixed] / 2e-3
+    added = np.sqrt(errors[1] ** 2 - errors[0] ** 2)[mixed]
+    np.testing.assert_allclose(np.median(added), np.median(slope) * sd, rtol=0.1)
+
+
+def test_anchors_that_contradict_each_other_are_less_sure():
+    found = [Anchor(e, found=e + off, sd=0.01) for e, off in ((515, 0), (523, 0.39), (531, 0))]
+    axis = shift_from_anchors(AXIS, AXIS, found)
+    assert axis.sd > 0.1

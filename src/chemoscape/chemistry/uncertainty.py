@@ -58,6 +58,9 @@ def errors_of(
         single, sd, of_shift = propagation.at_the_bound(some, gradient, variance)
         counted[single], slope[single] = sd, of_shift
     squares = (slope * known["energy_shift_sd_eV"]) ** 2
+    axis = EnergyShift.from_attrs(known)
+    if axis.stretch_sd > 0:  # NaN where there is none
+        squares += (propagation.per_stretch(some, gradient, axis.centre) * axis.stretch_sd) ** 2
     squares += _of_values(some, library, normalise) ** 2
     if np.isfinite(known["misfit_scale"]):
         misfit = Misfit(known["misfit_scale"], known["misfit_level"])

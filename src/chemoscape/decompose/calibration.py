@@ -13,6 +13,8 @@ from chemoscape.errors import FitError
 
 #: An anchor's energy is known no better than this unless it says so, eV.
 ANCHOR_SD_EV = 0.05
+#: Standard deviations of the anchors that are granted beyond that.
+SDS = 3.0
 #: An axis that is off by more, or stretched by more, is a mistake in the anchors.
 MOST_SHIFT_EV, MOST_STRETCH = 10.0, 0.05
 
@@ -77,12 +79,15 @@ class Anchor:
         return float(axis[best] - curve[1] / (2 * curve[0]))
 
 
-def _require_believable(true: np.ndarray, found: np.ndarray) -> None:
+def _require_believable(true: np.ndarray, found: np.ndarray, sd: np.ndarray) -> None:
     """Refuse anchors that are mixed up, or an axis that no monochromator has."""
     order = np.argsort(true)
-    gaps = np.diff(found[order]) / np.diff(true[order])
-    if (np.abs(gaps - 1) > MOST_STRETCH).any():
-        first = int(np.abs(gaps - 1).argmax())
+    steps = np.diff(true[order])
+    gaps = np.diff(found[order]) / steps
+    beyond = np.abs(gaps - 1) * steps
+    beyond -= MOST_STRETCH * steps + SDS * np.hypot(sd[order][1:], sd[order][:-1])
+    if (beyond > 0).any():
+        first = int(beyond.argmax())
         one, other = order[first], order[first + 1]
         raise FitError(
             f"the anchors at {true[one]:g} and {true[other]:g} eV are found at {found[one]:g} and "
@@ -105,7 +110,8 @@ def shift_from_anchors(
 
     ``E(file) - E(true) = shift + stretch (E(file) - centre)`` by least squares weighted with the
     anchors' own uncertainties, and a quarter of the step of the axis where they were located in
-    the spectrum. Energies of the library count as true.
+    the spectrum; anchors that disagree by more are that much less sure. Energies of the library
+    count as true.
 
     Parameters
     ----------
@@ -137,12 +143,12 @@ def shift_from_anchors(
     if np.unique(true).size < true.size:
         raise FitError("two anchors have the same energy", remedy="give each feature once")
     found = np.array([anchor.locate(energy, spectrum) for anchor in anchors])
-    _require_believable(true, found)
     step = float(np.median(np.diff(energy))) if energy.size > 1 else 0.0
     located = np.array([anchor.found is None for anchor in anchors])
     sd = np.hypot([anchor.sd for anchor in anchors], located * step / 4)
     if not (sd > 0).all():
         raise FitError("an anchor has no uncertainty", remedy="give sd > 0, in eV")
+    _require_believable(true, found, sd)
     apart = found - true
     weight = 1 / sd**2
     centre = float((weight * found).sum() / weight.sum())
@@ -151,6 +157,9 @@ def shift_from_anchors(
         columns = np.column_stack([columns, found - centre])
     covariance = np.linalg.inv(columns.T @ (weight[:, None] * columns))
     solution = covariance @ (columns.T @ (weight * apart))
+    if true.size > columns.shape[1]:  # anchors that disagree are less sure than they say
+        chi2 = float((weight * (apart - columns @ solution) ** 2).sum())
+        covariance = covariance * max(chi2 / (true.size - columns.shape[1]), 1.0)
     sds = np.sqrt(np.diag(covariance))
     several = true.size > 1
     return EnergyShift(

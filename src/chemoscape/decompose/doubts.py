@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from chemoscape.decompose.energy import EnergyShift
-from chemoscape.decompose.misfit import MISFIT_EV, MISFIT_SHARE
+from chemoscape.decompose.misfit import DEPARTURE_WARNING, MISFIT_EV, MISFIT_SHARE
 from chemoscape.errors import ChemoscapeWarning
 
 #: Above this the standards are so alike that single weights mean little (their ratios may still be
@@ -18,8 +18,6 @@ CONDITION_WARNING = 300.0
 BASELINE_WARNING = 0.05
 #: Reduced chi-squared of the fit above which residuals hold structure, not noise.
 MISFIT_WARNING = 1.5
-#: Standards that depart this many times more than is usual (0.02 eV and 2 %) from the sample.
-DEPARTURE_WARNING = 3.0
 #: A line is worth it when it lowers the residual of the mean spectrum to this share.
 LINE_GAIN = 0.6
 #: A calibration difference that moves a composition by about 0.02.
@@ -81,7 +79,7 @@ def _of_the_fit(maps: xr.Dataset) -> list[str]:
     if abs(offset) > BASELINE_WARNING:
         said.append(
             f"the fitted baseline is {offset:+.2f} in optical density (median of the sample): "
-            "check I0, its units and the background"
+            "check I0 and the background, unless the standards lack the absorption before the edge"
         )
     if maps.attrs["weights"] != "variance":
         return said
@@ -120,13 +118,17 @@ def _of_the_shift(maps: xr.Dataset, fitted: EnergyShift) -> list[str]:
     """An axis off the library's, held or not."""
     shift, known = maps.attrs["energy_shift_eV"], maps.attrs
     if known["energy_shift_held"]:
-        remedy = 'use energy_shift = "fit"'
+        held = float(EnergyShift.from_attrs(known).at(fitted.centre))
+        apart = abs(fitted.value - held)
+        off, remedy = apart > SDS * fitted.sd, 'use energy_shift = "fit"'
         if known["energy_shift_source"] == "anchors":
-            remedy = "correct the anchors or leave them out"
-        apart = fitted.value - float(EnergyShift.from_attrs(known).at(fitted.centre))
-        if abs(apart) > max(SHIFT_WARNING_EV, SDS * fitted.sd):
+            off, remedy = (
+                known["energy_shift_contradicted"],
+                "correct the anchors or leave them out",
+            )
+        if off and apart > SHIFT_WARNING_EV:
             return [
-                f"energy calibration: the fit holds the stack at {shift:+.3f} eV from the library, "
+                f"energy calibration: the fit holds the stack at {held:+.3f} eV from the library, "
                 f"its own spectra say {fitted.value:+.3f} ± {fitted.sd:.1g} eV: a direct "
                 f"deconvolution with this fixed calibration is not valid, {remedy}"
             ]

@@ -29,6 +29,8 @@ SEARCH_EV = 1.5
 #: A known energy axis that lies further than this from the spectra's own is not as sure as it says.
 DISAGREE_SDS = 3.0
 GRID_POINTS = 31
+#: The simplex method comes no nearer to the end of its search than this, eV.
+NEAR_LIMIT_EV = 0.02
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class EnergyShift:
     stretch_seen, stretch_seen_sd : float
         What a fit with a stretch finds, whether it is used or not; NaN with a single edge.
     centre : float
-        Energy (file axis, eV) about which the axis is stretched.
+        Energy (file axis, eV) about which the axis is stretched: where the errors of the shift and
+        of a stretch that was fitted are independent.
     significance : float
         By how many standard deviations of the residual the misfit falls against no shift at all:
         ``sqrt((R(0) - R) / (R / ν))``. NaN where nothing was fitted.
@@ -62,6 +65,8 @@ class EnergyShift:
         What the standards leave unexplained.
     source : str
         "fit", "held" or "anchors".
+    contradicted : bool
+        Whether the spectra disagree with an axis known otherwise, beyond the errors of both.
     """
 
     value: float
@@ -79,6 +84,7 @@ class EnergyShift:
     residual_with_line: float = float("nan")
     misfit: Misfit | None = field(default=None, compare=False)
     source: str = "fit"
+    contradicted: bool = False
 
     @classmethod
     def from_attrs(cls, attrs: Mapping[str, Any]) -> EnergyShift:
@@ -92,12 +98,13 @@ class EnergyShift:
             source=str(attrs["energy_shift_source"]),
         )
 
-    def to_attrs(self) -> dict[str, str | float]:
+    def to_attrs(self) -> dict[str, str | float | int]:
         """Attributes of whatever was fitted on this axis."""
         return {
             "energy_shift_eV": self.value,
             "energy_shift_sd_eV": self.sd,
             "energy_shift_source": self.source,
+            "energy_shift_contradicted": int(self.contradicted),
             "energy_stretch": self.stretch,
             "energy_stretch_sd": self.stretch_sd,
             "energy_stretch_centre_eV": self.centre,
@@ -106,6 +113,12 @@ class EnergyShift:
     def at(self, energy: ArrayLike) -> np.ndarray:
         """E(file axis) - E(library) at energies of the file axis, eV."""
         return self.value + self.stretch * (np.asarray(energy) - self.centre)
+
+    def sd_at(self, energy: float) -> float:
+        """Standard deviation of the axis at an energy, eV."""
+        if not self.stretch_sd > 0:  # NaN where there is none
+            return self.sd
+        return float(np.hypot(self.sd, (energy - self.centre) * self.stretch_sd))
 
     def __str__(self) -> str:
         text = f"energy shift {self.value:+.3f} ± {self.sd:.2g} eV"
@@ -130,8 +143,10 @@ def axis_in_use(wanted: float | str | EnergyShift, fitted: EnergyShift | None) -
     if fitted is None:
         return held
     apart = abs(float(held.at(fitted.centre)) - fitted.value)
-    if np.isfinite(held.sd) and apart <= DISAGREE_SDS * np.hypot(held.sd, fitted.sd):
-        return held  # the spectra agree with what is known
+    if np.isfinite(held.sd):
+        if apart <= DISAGREE_SDS * np.hypot(held.sd_at(fitted.centre), fitted.sd):
+            return held  # the spectra agree with what is known
+        held = replace(held, contradicted=True)
     return replace(held, sd=max(apart, fitted.sd))
 
 
@@ -264,6 +279,14 @@ def _best(
         shift, slope, lowest = _search_both(problem, shift, search)
     found = problem.uncertainty(shift, slope, stretched=stretch)
     sd, stretch_sd = found.sds()
+    # With a stretch: the shift where its error is independent of that of the stretch.
+    centre, value = middle_of(axis), shift
+    if stretch and np.isfinite(stretch_sd) and stretch_sd > 0:
+        covariance = found.of_noise + found.of_standards
+        lever = float(covariance[0, 1] / covariance[1, 1])
+        centre, value = centre - lever, shift - slope * lever
+        sd = float(np.sqrt(max(covariance[0, 0] - lever * covariance[0, 1], 0.0)))
+    ends = abs(shift) + abs(slope) * half_range_of(axis)
     seen, seen_sd = (slope, stretch_sd) if stretch else (float("nan"), float("nan"))
     n_unknown = len(problem.library.names) + baseline_columns(problem.baseline, axis).shape[1]
     if look_for_stretch and found.edges and not stretch and axis.size > n_unknown + 2:
@@ -273,15 +296,15 @@ def _best(
     noise = lowest / freedom
     gain = problem.badness(0.0) - lowest
     return EnergyShift(
-        value=shift,
+        value=value,
         sd=sd,
         sd_noise=float(np.sqrt(found.of_noise[0, 0])),
-        at_limit=abs(shift) > search - 1e-3,
+        at_limit=ends > search - (NEAR_LIMIT_EV if stretch else 1e-3),
         stretch=slope,
         stretch_sd=stretch_sd,
         stretch_seen=seen,
         stretch_seen_sd=seen_sd,
-        centre=middle_of(axis),
+        centre=centre,
         significance=float(np.sqrt(max(gain, 0) / noise)) if noise > 0 else float("inf"),
         edges=found.edges,
         residual=problem.residual(shift, slope, problem.baseline),

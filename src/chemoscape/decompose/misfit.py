@@ -22,6 +22,9 @@ from chemoscape.standards.library import Library
 #: were moved one by one (docs/theory.md).
 MISFIT_EV, MISFIT_SHARE, REACH_EV = 0.02, 0.02, 3.0
 
+#: Standards that depart this many times more than that do not look like the sample.
+DEPARTURE_WARNING = 3.0
+
 
 @dataclass(frozen=True)
 class Misfit:

@@ -94,6 +94,28 @@ class Propagation:
             sd[pixels] = np.sqrt(np.maximum(variance, 0))
         return sd
 
+    def per_stretch(self, weights: np.ndarray, gradient: np.ndarray, centre: float) -> np.ndarray:
+        """Derivative of a function of the weights with a stretch of the axis about an energy.
+
+        Parameters
+        ----------
+        weights, gradient : ndarray, shape (n_standards, n_pixels)
+        centre : float
+            eV.
+
+        Returns
+        -------
+        ndarray, shape (n_pixels,)
+        """
+        slopes = slopes_of(self.library, self.energy, self.shift)
+        lever = (self.energy - centre)[:, None] * slopes
+        found = np.zeros(weights.shape[1])
+        for support, pixels in _supports(weights):
+            chosen = with_a_neighbour(support, self.library.values)
+            moved = -self.solver(chosen) @ lever @ weights[:, pixels]
+            found[pixels] = (gradient[chosen][:, pixels] * moved).sum(axis=0)
+        return found
+
     def at_the_bound(
         self, weights: np.ndarray, gradient: np.ndarray, variance: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -118,9 +140,9 @@ class Propagation:
         sd, per_eV = np.zeros(weights.shape[1]), np.zeros(weights.shape[1])
         slopes = slopes_of(self.library, self.energy, self.shift)
         for support, pixels in _supports(weights):
-            if support.sum() != 1 or len(support) == 1:
-                continue
             chosen = with_a_neighbour(support, self.library.values)
+            if support.sum() != 1 or chosen.sum() == 1:
+                continue
             alone, both = self.solver(support), self.solver(chosen)
             unit = (alone / self.fit_weight) @ alone.T
             pair = (both / self.fit_weight) @ both.T
@@ -141,8 +163,9 @@ def _supports(weights: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def with_a_neighbour(support: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Standards in use, or the only one and its neighbour in composition."""
-    if support.sum() > 1 or len(values) == 1:
+    """Standards in use, or the only one and its neighbour in composition, if there is another."""
+    other = values != values[support][0]
+    if support.sum() > 1 or not other.any():
         return support
-    apart = np.where(support, np.inf, np.abs(values - values[support]))
+    apart = np.where(other, np.abs(values - values[support][0]), np.inf)
     return np.asarray(support | (np.arange(len(values)) == apart.argmin()))

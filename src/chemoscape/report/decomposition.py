@@ -40,8 +40,12 @@ def fit_figure(spectra: xr.Dataset, *, note: str | None = None) -> Figure:
     weight = spectra["weight"].values
     parts = weight[:, None] * spectra["standards"].transpose("standard", "energy").values
     constant = float(spectra["baseline"]) if "baseline" in spectra else 0.0
-    fit = np.nansum(parts, axis=0) + constant
-    fit[~np.isfinite(parts).all(axis=0)] = np.nan
+    if "fitted" in spectra:  # NaN at energies that were not used
+        fit, under = spectra["fitted"].values, spectra["fitted_baseline"].values
+    else:
+        fit = np.nansum(parts, axis=0) + constant
+        fit[~np.isfinite(parts).all(axis=0)] = np.nan
+        under = np.full(energy.size, constant)
 
     figure = Figure(figsize=(DOUBLE, 3.2), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -53,11 +57,13 @@ def fit_figure(spectra: xr.Dataset, *, note: str | None = None) -> Figure:
         colour = CATEGORIES[number % 7]
         above.plot(energy, part, color=colour, linewidth=0.9, label=pretty(name) + share)
     if constant:
-        above.axhline(
-            constant,
+        kind = "constant" if np.nanmax(under) == np.nanmin(under) else "baseline, mean"
+        above.plot(
+            energy,
+            under,
             color="0.6",
             linestyle="dotted",
-            label=f"constant, {constant:.4f}".replace("-", "−"),
+            label=f"{kind}, {np.nanmean(under):.4f}".replace("-", "−"),
         )
     above.set(ylabel="optical density", title="Mean spectrum and fit")
     above.set_xlim(energy[0], energy[-1])

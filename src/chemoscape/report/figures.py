@@ -189,7 +189,8 @@ def weight_maps(maps: xr.Dataset, labels: Sequence[str], *, note: str | None = N
 LEFT_OVER = {
     "residual": ("Residual (rms)", "optical density", ERROR),
     "reduced_chi2": ("Reduced χ²", "", ERROR),
-    "baseline": ("Constant baseline", "optical density", DIVERGING),
+    "baseline": ("Baseline", "optical density", DIVERGING),
+    "baseline_per_eV": ("Slope of the baseline", "optical density per eV", DIVERGING),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -91,6 +92,7 @@ def from_image(
     """
     library = _library(spectra)
     thickness, y, x = _thickness(picture, pixel_um)
+    composition = _as_the_picture(composition, picture, y, x)
     inside = thickness > 0
     if energy is not None:
         axis = np.asarray(energy, dtype=np.float64)
@@ -211,6 +213,33 @@ def _thickness(picture: Picture, pixel_um: float) -> tuple[np.ndarray, np.ndarra
     return found.values, found["y"].values, found["x"].values
 
 
+def _as_the_picture(composition: Any, picture: Picture, y: np.ndarray, x: np.ndarray) -> Any:
+    """A map of composition in the order of the sorted picture; anything else as it is.
+
+    An array without coordinates has those of the picture.
+    """
+    if isinstance(composition, str | Path) or np.ndim(composition) != 2:
+        return composition
+    found = composition
+    if not isinstance(found, xr.DataArray):
+        known = picture.coords if isinstance(picture, xr.DataArray) else {}
+        coords = {name: known[name] for name in ("y", "x") if name in known}
+        if np.shape(found) != (y.size, x.size):
+            return found  # refused where shapes are compared
+        found = xr.DataArray(np.asarray(found), dims=("y", "x"), coords=coords)
+    names = [name for name in ("y", "x") if name in found.coords]
+    found = found.sortby(names)
+    for name, axis in (("y", y), ("x", x)):
+        if name in names and found.sizes[name] == axis.size:
+            apart = float(np.abs(found[name].values - axis).max())
+            if apart > 1e-6 * max(float(np.ptp(axis)), 1e-6):
+                raise StackError(
+                    f"the composition's {name} differ from the picture's by up to {apart:g} µm",
+                    remedy="give both on the same pixels, or as arrays without coordinates",
+                )
+    return found
+
+
 def _units(
     library: Library,
     composition: float | tuple[float, float] | Picture | None,
@@ -264,8 +293,6 @@ def _composition(
         along = np.interp(np.arange(inside.shape[1]), columns, ends)
         return np.broadcast_to(along, inside.shape)
     found = _values(given, pixel_um, "composition")  # type: ignore[arg-type]
-    if set(found.coords) >= {"y", "x"}:
-        found = found.sortby(["y", "x"])
     if found.shape != inside.shape:
         raise StackError(
             f"the composition has the shape {found.shape}, the picture {inside.shape}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,10 +23,14 @@ from chemoscape.decompose.design import (
     middle_of,
 )
 from chemoscape.decompose.energy import EnergyShift, fit_energy_shift
+from chemoscape.decompose.misfit import DEPARTURE_WARNING, MISFIT_EV, MISFIT_SHARE
 from chemoscape.decompose.propagation import Propagation
-from chemoscape.errors import FitError, require_choice
+from chemoscape.errors import ChemoscapeWarning, FitError, LibraryError, require_choice
 from chemoscape.standards.library import Library, require_library
 from chemoscape.standards.mixing import mean_composition
+
+#: Residuals below this share of a spectrum are rounding: no fit is better than another by them.
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +59,7 @@ class Prepared:
         return self._deviance(squares) + self.n_varied(n_standards) * np.log(self.n_effective)
 
     def _deviance(self, squares: float) -> float:
-        floor = np.finfo(float).tiny
+        floor = ROUNDING**2 * float((self.data**2).sum()) or np.finfo(float).tiny
         return float(self.n_effective * np.log(max(squares, floor) / self.data.size))
 
     def fit(self, chosen: Sequence[int]) -> LinearCombinationFit:
@@ -94,7 +99,9 @@ class Prepared:
             energy_shift_sd_eV=self.shift.sd,
             energy_shift_z=self.shift_z,
             composition=float(mixture.value),
-            composition_sd=float(np.hypot(np.sqrt(variance), self._misfit_sd(index, weights))),
+            composition_sd=float(np.hypot(np.sqrt(variance), self._misfit_sd(index, weights)))
+            if len(library.names) > 1
+            else float("nan"),  # of one standard, composition is what the library says
             composition_per_eV=per_eV,
             variable=library.variable,
             units="g/cm2" if library.mass_scale else "",
@@ -113,16 +120,24 @@ class Prepared:
         )
 
     def _misfit_sd(self, index: np.ndarray, weights: np.ndarray) -> float:
-        """Error of the composition by standards that do not quite fit; 0 where the shift was not
-        fitted, since it is that fit that shows them.
+        """Error of the composition by standards that do not quite fit (0 where the shift was not
+        fitted, since it is that fit that shows them), and by the error of a stretch.
         """
-        if self.shift.misfit is None or not weights.any():
+        if not weights.any():
             return 0.0
         every = np.zeros(len(self.library.names))
         every[index] = weights
         mixture = mean_composition(every, self.library.values, self.library.molar_mass)
-        gradient = mixture.gradient[:, None]
-        return float(self._propagation.misfit_sd(every[:, None], gradient, self.shift.misfit)[0])
+        gradient, every = mixture.gradient[:, None], every[:, None]
+        squares = 0.0
+        if self.shift.misfit is not None:
+            squares += (
+                float(self._propagation.misfit_sd(every, gradient, self.shift.misfit)[0]) ** 2
+            )
+        if self.shift.stretch_sd > 0:  # NaN where there is none
+            per_stretch = self._propagation.per_stretch(every, gradient, self.shift.centre)
+            squares += float(per_stretch[0] * self.shift.stretch_sd) ** 2
+        return float(np.sqrt(squares))
 
     @cached_property
     def _propagation(self) -> Propagation:
@@ -170,6 +185,13 @@ def prepare(
             f"sd is {error[bad]:g} at {energy[bad]:.2f} eV",
             remedy="give positive standard deviations, or none",
         )
+    if inside.any() and not library.covers(energy[inside]).any():
+        low, high = library.energy_range
+        raise LibraryError(
+            f"the library {library.id!r} covers {low:.1f} to {high:.1f} eV, the spectrum "
+            f"{energy[inside].min():.1f} to {energy[inside].max():.1f} eV",
+            remedy="choose standards of this edge",
+        )
     varied, z = False, np.nan
     if isinstance(energy_shift, EnergyShift):
         known = not np.isnan(energy_shift.sd)
@@ -183,6 +205,8 @@ def prepare(
     else:
         shift = EnergyShift(float(energy_shift), 0.0, source="held")
 
+    if varied:
+        _warn_of_doubts(shift)
     inside &= library.covers(energy, shift.at(energy))
     smallest = len(library.names) if n_standards is None else n_standards
     n_varied = smallest - sum_to_one + baseline_columns(baseline, energy).shape[1] + varied
@@ -215,6 +239,25 @@ def prepare(
             sum_to_one=sum_to_one,
         ),
     )
+
+
+def _warn_of_doubts(shift: EnergyShift) -> None:
+    """Of a shift that is none, and of standards that do not look like the spectrum."""
+    if shift.at_limit:
+        warnings.warn(
+            f"the energy shift ran to the end of its search ({shift.value:+.2f} eV): these "
+            "standards may belong to another edge or another calibration",
+            ChemoscapeWarning,
+            stacklevel=4,
+        )
+    if shift.misfit is not None and shift.misfit.scale > DEPARTURE_WARNING:
+        warnings.warn(
+            "the standards do not look like the spectrum: it departs from them as if peaks were "
+            f"off by {MISFIT_EV * shift.misfit.scale:.2g} eV and heights by "
+            f"{100 * MISFIT_SHARE * shift.misfit.scale:.2g} %",
+            ChemoscapeWarning,
+            stacklevel=4,
+        )
 
 
 def _arrays(

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar, nnls
 
 from chemoscape.decompose.design import Baseline, baseline_columns, slopes_of
-from chemoscape.decompose.energy import EnergyShift
+from chemoscape.decompose.energy import SEARCH_EV, EnergyShift
 from chemoscape.errors import FitError
 from chemoscape.standards.library import Library
 
@@ -206,7 +206,7 @@ def shift_with_sum_one(
     Variable projection as in `fit_energy_shift`, with the constraint in the inner problem. The
     error is that of the free fit, times what curvature and residual change.
     """
-    low, high = free.value - POLISH_EV, free.value + POLISH_EV
+    low, high = max(free.value - POLISH_EV, -SEARCH_EV), min(free.value + POLISH_EV, SEARCH_EV)
     h = CURVATURE_STEP_EV
     used = library.covers(energy, low - h) & library.covers(energy, high + h)
     everything = range(len(library.names))
@@ -241,6 +241,7 @@ def shift_with_sum_one(
     return replace(
         free,
         value=shift,
+        at_limit=abs(shift) > SEARCH_EV - 1e-3,
         sd=free.sd * float(np.sqrt(ratio)),
         sd_noise=free.sd_noise * float(np.sqrt(ratio)),
         significance=float(np.sqrt(max(gain, 0.0) / noise)),

@@ -36,7 +36,7 @@ def mean_spectra(flat: np.ndarray, label: np.ndarray, n: int) -> tuple[np.ndarra
     Returns
     -------
     tuple of ndarray, shape (n, n_energy)
-        NaN at energies that no pixel of a cluster has.
+        NaN at energies that no pixel of a cluster has; errors also at those of one pixel.
     """
     n_energy = len(flat)
     total, count = np.zeros((n_energy, n)), np.zeros((n_energy, n))
@@ -55,8 +55,8 @@ def mean_spectra(flat: np.ndarray, label: np.ndarray, n: int) -> tuple[np.ndarra
             if (np.abs(np.nan_to_num(spectrum) - before) <= ENOUGH * np.abs(before)).all():
                 break
         left = np.maximum(sums.squares - 2 * unit * sums.products + unit**2 * sums.thick2, 0)
-        error = np.sqrt(left / count / np.maximum(count - 1, 1))
-    return np.where(count > 0, spectrum, np.nan).T, np.where(count > 0, error, np.nan).T
+        error = np.sqrt(left / count / (count - 1))
+    return np.where(count > 0, spectrum, np.nan).T, np.where(count > 1, error, np.nan).T
 
 
 @dataclass(frozen=True, eq=False)

@@ -275,7 +275,7 @@ def solve_gapped(spectra, data, threshold, weights, mean_square):  # type: ignor
     inverse = np.empty((n, n))
     for p in range(data.shape[0]):
         gram[:] = 0.0
-        moment[:] = -threshold
+        moment[:] = 0.0
         used = 0
         for e in range(n_energy):
             d = float(data[p, e])
@@ -286,6 +286,8 @@ def solve_gapped(spectra, data, threshold, weights, mean_square):  # type: ignor
                 moment[i] += spectra[e, i] * d
                 for j in range(n):
                     gram[i, j] += spectra[e, i] * spectra[e, j]
+        for i in range(n):  # as much less as fewer energies weigh
+            moment[i] -= threshold * used / n_energy
         mean_square[p] = np.nan
         if used < n or not nonnegative_solution(gram, moment, free, active, inverse, weights[p]):
             weights[p] = np.nan

@@ -61,8 +61,9 @@ def factorise(
         λ, without unit: at 1 a departure from the clusters costs as much as the same relative
         misfit of the data; 0 only starts from them, above 10 parts are the clusters.
     sparsity : float
-        s, without unit: 0.1 takes a tenth of the typical (rms) weight off every weight, down to
-        zero. Weights are too low by that.
+        s, without unit: in a pixel of one part 0.1 takes a tenth of the typical (rms) weight off,
+        down to zero; in one of K parts with alike spectra about a K-th of that off each. Weights
+        are too low by that.
     max_sweeps : int
         Updates of all spectra and maps, at most.
     tolerance : float

@@ -49,6 +49,8 @@ def fit_spectrum(
     *,
     library: str,
     select: list[str] | None = None,
+    region: str | None = None,
+    channel: str | None = None,
     max_standards: int = 4,
     energy_shift: Literal["fit"] | float = "fit",
     baseline: Literal["constant", "linear", "none"] = "constant",
@@ -73,6 +75,8 @@ def fit_spectrum(
         A shipped library's name, or a folder with library.toml.
     select
         Ids of the standards to try; default: all.
+    region, channel
+        Of a file with several kinds of spectra, which: by name or number.
     max_standards
         Largest number of standards in one fit.
     energy_shift
@@ -100,7 +104,7 @@ def fit_spectrum(
     if select:
         standards = standards.select(*select)
     with warnings_in_a_line():
-        spectra = open_spectra(spectrum)
+        spectra = open_spectra(spectrum, channel=channel, region=region)
         found = {
             str(one["spectrum"].item()): rank_combinations(
                 one.drop_vars("spectrum"),

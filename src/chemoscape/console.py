@@ -26,6 +26,15 @@ def run_in_lines(summary: Any, per_eV: float | None) -> str:
         lines.append(
             f"energy shift   {number(shift.value, '+.3f')} ± {number(shift.sd, '.3f')} eV{effect}"
         )
+    known = summary.calibration
+    if known is not None and known.stretch_per_eV:
+        places = ", ".join(f"{e.shift_eV:+.3f} eV at {e.energy_eV:.0f} eV" for e in known.edges)
+        lines.append(f"stretch        {1e3 * known.stretch_per_eV:+.2f} meV/eV: {places}")
+    for name, region in summary.regions.items():
+        lines.append(
+            f"region         {name}: {number(region.composition, '.4f')} ± "
+            f"{number(region.sd, '.4f')}  {region.standards}"
+        )
     pixels = summary.pixels
     if pixels is not None and (pixels.despiked_values or pixels.levelled_values):
         lines.append(

@@ -42,11 +42,13 @@ from chemoscape.standards.library import Library
 EnergyAxis = EnergyShift | None
 
 
-def group(od: xr.Dataset, recipe: Recipe) -> tuple[xr.Dataset, xr.Dataset]:
-    """Principal components, and clusters of pixels with alike spectra."""
+def group(od: xr.Dataset, recipe: Recipe) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
+    """Principal components, clusters of pixels with alike spectra, and those as they were found
+    before any cut, split or merge.
+    """
     section = recipe.clusters
     pcs = principal_components(od, centred=section.centred, seed=recipe.seed)
-    groups = cluster(
+    found = groups = cluster(
         od,
         pcs,
         n_clusters=section.n_clusters,
@@ -60,7 +62,7 @@ def group(od: xr.Dataset, recipe: Recipe) -> tuple[xr.Dataset, xr.Dataset]:
         groups = split_clusters(od, groups, split, seed=recipe.seed)
     if section.merge:
         groups = merge_clusters(od, groups, section.merge)
-    return pcs, groups
+    return pcs, groups, found
 
 
 def standards(recipe: Recipe) -> Library:

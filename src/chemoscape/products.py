@@ -31,6 +31,7 @@ class Products:
     od: xr.Dataset | None = None
     components: xr.Dataset | None = None
     clusters: xr.Dataset | None = None
+    tree: xr.Dataset | None = None
     library: Library | None = None
     direct: xr.Dataset | None = None
     match: xr.Dataset | None = None
@@ -72,6 +73,7 @@ def nodes_of(recipe: Recipe, done: Products) -> dict[str, xr.Dataset]:
         "/clustered/components": done.components,
         "/clustered/clusters": done.clusters,
         "/clustered/match": done.match,
+        "/clustered/tree": _tree(recipe, done),
         "/clustered/targets": done.targets,
         "/regions": done.regions,
         "/factorisation": done.parts,
@@ -93,6 +95,19 @@ def nodes_of(recipe: Recipe, done: Products) -> dict[str, xr.Dataset]:
         nodes[f"/stress/{one.boundary}"] = one.dataset
         nodes[f"/stress/{one.boundary}/grid"] = one.to_grid(like=chosen_composition(done, recipe))
     return {path: node for path, node in nodes.items() if node is not None}
+
+
+def _tree(recipe: Recipe, done: Products) -> xr.Dataset | None:
+    """The clusters as they were found, where the recipe then joins or splits them."""
+    if done.tree is None or done.tree is done.clusters:
+        return None
+    section = recipe.clusters
+    wanted = {"cut": section.cut, "cut_distance": section.cut_distance}
+    said = {name: value for name, value in wanted.items() if value is not None}
+    kept = done.tree[["label", "size", "linkage"]].rename(
+        cluster="found_cluster", merge="found_merge"
+    )
+    return kept.assign_attrs({**done.tree.attrs, **said})
 
 
 def _drift_dataset(drift: Drift, *, applied: bool) -> xr.Dataset:

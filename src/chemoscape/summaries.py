@@ -221,17 +221,27 @@ def _composition_summary(recipe: Recipe, done: Products) -> results.CompositionS
 
 
 def _phases(recipe: Recipe, done: Products) -> dict[str, results.PhaseSummary]:
-    """Share of each standard in the sample's mass, and of the pixels in which it prevails."""
+    """Share of each standard in the sample's mass, and of the pixels in which it prevails.
+
+    Of the weights before smoothing; clusters count as the standards that they were matched with.
+    """
     if not done.compositions:
         return {}
     comp, maps = chosen_composition(done, recipe), chosen_maps(done, recipe)
     step = comp.attrs["refine"]
     inside = comp["mask"].values[::step, ::step]
     weights = np.nan_to_num(maps["weight"].values[:, inside])
+    names = maps["standard"].values
+    if maps is done.clustered and done.match is not None:
+        shares = done.match["weight"].values
+        shares = shares / shares.sum(axis=1, keepdims=True)
+        names, weights = done.match["standard"].values, shares.T @ weights
+        present = weights.any(axis=1)
+        names, weights = names[present], weights[present]
     mass = weights.sum(axis=1) / weights.sum() if weights.sum() else weights.sum(axis=1)
     prevailing = np.bincount(weights.argmax(axis=0), minlength=len(weights))
     area = prevailing / max(prevailing.sum(), 1)
     return {
         str(name): results.PhaseSummary(mass_fraction=float(m), area_fraction=float(a))
-        for name, m, a in zip(maps.standard.values, mass, area, strict=True)
+        for name, m, a in zip(names, mass, area, strict=True)
     }

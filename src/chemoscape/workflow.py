@@ -235,7 +235,7 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
             done.od = stages.absorb(done.stack, recipe)
     if recipe.clusters.enabled:
         with log.step("components and clusters"):
-            done.components, done.clusters = fitting_stages.group(done.od, recipe)
+            done.components, done.clusters, done.tree = fitting_stages.group(done.od, recipe)
     if recipe.factorisation.enabled:
         assert done.clusters is not None  # noqa: S101 - the recipe has checked
         with log.step("factorisation"):

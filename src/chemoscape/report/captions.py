@@ -122,8 +122,8 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     ),
     "dendrogram": (
         "Tree of the clusters",
-        "Which clusters are alike: branches join at the distance (Ward) of their centres. Cut it "
-        "with [clusters] cut, or join and split clusters by hand with merge and split.",
+        "Which clusters are alike, as they were found, before any cut, split or merge: branches "
+        "join at the distance (Ward) of their centres. The line is the recipe's [clusters] cut.",
     ),
     "targets": (
         "Standards one by one",
@@ -184,9 +184,14 @@ def limits_of_validity(summary: RunSummary, *, synthetic: bool, illustrative: bo
         "composition."
     )
     if summary.energy_shift_eV is not None:
+        known = summary.calibration
+        per_eV = None if known is None else known.composition_per_eV
+        effect = "moves the composition"
+        if per_eV is not None:
+            effect += f" by {abs(per_eV) / 10:.3f} on average here"
         said.append(
-            "An energy axis that is off by 0.1 eV moves the composition by about 0.05 in V₂O₅-like "
-            "spectra. The shift given above is one value for the whole stack."
+            f"An energy axis that is off by 0.1 eV {effect}. The shift given above is one value "
+            "for the whole stack."
         )
     said.append(
         "Stated uncertainties hold counting statistics and the systematic errors listed in the "

@@ -76,7 +76,9 @@ def run_figures(
         groups, table = node["/clustered/clusters"], node.get("/clustered/match")
         drawn["clusters"] = figures.clusters_figure(groups, table, note=note if table else "")
         drawn["scores"] = scores_figure(node["/clustered/components"], groups)
-        if groups.sizes["cluster"] > 2:
+        if "/clustered/tree" in node:
+            drawn["dendrogram"] = _tree_as_found(node["/clustered/tree"])
+        elif groups.sizes["cluster"] > 2:
             drawn["dendrogram"] = dendrogram_figure(groups, table)
     if "/clustered/targets" in node:
         drawn["targets"] = target_tests_figure(node["/clustered/targets"], note=note)
@@ -107,12 +109,21 @@ def run_figures(
     return drawn
 
 
+def _tree_as_found(tree: xr.Dataset) -> Figure:
+    """The tree that the recipe cuts, with its line."""
+    found = tree.rename(found_cluster="cluster", found_merge="merge")
+    into, distance = tree.attrs.get("cut"), tree.attrs.get("cut_distance")
+    return dendrogram_figure(
+        found,
+        into=None if into is None else int(into),
+        distance=None if distance is None else float(distance),
+    )
+
+
 def _groups(maps: xr.Dataset, note: str) -> Figure:
-    """Weights of groups of standards, and what the fit leaves over."""
-    sums = maps.drop_dims(["standard", "pair"])
-    names = maps["group"].values.tolist()
-    sums = sums.assign(weight=maps["group_weight"].rename(group="standard"))
-    return figures.weight_maps(sums, names, note=note)
+    """Weights of groups of standards."""
+    sums = xr.Dataset({"weight": maps["group_weight"].rename(group="standard")})
+    return figures.weight_maps(sums, maps["group"].values.tolist(), note=note)
 
 
 def _parts(node: dict[str, xr.Dataset]) -> Figure:

@@ -120,7 +120,7 @@ def test_prints_a_table(library, spectrum):
     text = str(rank_combinations(spectrum, library, resolution_eV=0.8, energy_shift=-0.4))
     assert "56 combinations of standards, 100 points, of which n_eff = 49.5 count" in text
     assert "energy shift -0.400 eV, held" in text
-    for words in ("rank", "R", "red. chi2", "ΔBIC", "% epsilon-Li0.45V2O5", "x in LixV2O5 = 0.3"):
+    for words in ("rank", "R", "mean sq.", "ΔBIC", "% epsilon-Li0.45V2O5", "x in LixV2O5 = 0.3"):
         assert words in text
     rows = [line for line in text.splitlines() if " % " in line]
     assert rows[0].split()[0] == "1"

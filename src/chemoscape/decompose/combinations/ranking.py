@@ -87,13 +87,16 @@ class RankedFits:
 
     def __str__(self) -> str:
         best = self.best
+        misfit = "red. chi2" if best.sd is not None else "mean sq."  # without errors, no chi2
         sd = f"± {best.energy_shift_sd_eV:.3f} eV" if best.energy_shift_sd_eV else "eV, held"
         lines = [
-            f"{self.n_combinations} combinations of standards, {best.n_points} points, of which "
+            f"{self.n_combinations} combination{'s' if self.n_combinations != 1 else ''} of "
+            f"standards, {best.n_points} points, of which "
             f"n_eff = {best.n_effective:.1f} count in BIC",
             f"energy shift {best.energy_shift_eV:+.3f} {sd}, the same for all",
             "",
-            f"{'rank':>4}  {best.variable:>18}  {'R':>9}  {'red. chi2':>9}  {'ΔBIC':>6}  standards",
+            f"{'rank':>4}  {best.variable:>18}  {'sum':>9}  {'R':>9}  {misfit:>9}  {'ΔBIC':>6}  "
+            "standards",
         ]
         shown = max(min(len(self.fits), MOST_PRINTED), 1 + len(self.runners_up))
         for rank, (fit, delta) in enumerate(zip(self.fits, self.delta_bic, strict=True), 1):
@@ -105,7 +108,8 @@ class RankedFits:
             )
             x = f"{fit.composition:.4f} ± {fit.composition_sd:.4f}"
             lines.append(
-                f"{rank:>4}  {x:>18}  {fit.r_factor:>9.2e}  {fit.reduced_chi2:>9.3g}  "
+                f"{rank:>4}  {x:>18}  {fit.weights.sum():>9.3g}  {fit.r_factor:>9.2e}  "
+                f"{fit.reduced_chi2:>9.3g}  "
                 f"{delta:>6.1f}  {parts}"
             )
         lines += [

@@ -49,7 +49,8 @@ def target_tests(
         Centred ones are tested with their mean spectrum.
     library : Library
     rank : int, optional
-        Components used; default the Marchenko-Pastur rank (or that of split halves).
+        Components used; default the Marchenko-Pastur rank, or, where that is refused, the least of
+        the other criteria.
     energy_shift, energy_shift_sd : float
         E(file axis) - E(library) in eV, and its standard deviation.
     baseline : "constant" or None
@@ -86,7 +87,9 @@ def target_tests(
     require_library(library)
     require_choice("baseline", baseline, "constant", None)
     if rank is None:
-        known = pcs.attrs["rank_mp"] if pcs.attrs["rank_mp"] >= 0 else pcs.attrs["rank_cv"]
+        known = pcs.attrs["rank_mp"]
+        if known < 0:  # correlated noise passes for components: be strict
+            known = min(pcs.attrs[f"rank_{name}"] for name in ("ind", "f", "cv"))
         rank = min(max(int(known), 1), pcs.sizes["pc"])
     if not 1 <= rank <= pcs.sizes["pc"]:
         raise FitError(

@@ -173,7 +173,7 @@ def weight_maps(maps: xr.Dataset, labels: Sequence[str], *, note: str | None = N
         shown = draw_map(ax, image, title=title, limits=limits, colourbar=False)
         if number % columns == columns - 1 or number == len(labels) - 1:
             colour_bar(ax, shown, unit, weight.values, aspect_of(maps))
-    sample = maps["sample"].values if "sample" in maps else np.ones(maps["residual"].shape, bool)
+    sample = maps["sample"].values if "sample" in maps else np.ones(weight.shape[1:], bool)
     for ax, name in zip(rest_axes, rest, strict=True):
         title, label, cmap = LEFT_OVER[name]
         scale = robust_limits(maps[name].values[sample], symmetric=cmap == DIVERGING)

@@ -9,6 +9,7 @@ from chemoscape.decompose.combinations.lcf import linear_combination_fit
 from chemoscape.decompose.combinations.ranking import rank_combinations
 from chemoscape.report.lcf import lcf_figure
 from chemoscape.report.panels import figure_png
+from chemoscape.report.words import elided, width_of
 from chemoscape.standards.folder import open_library
 from chemoscape.standards.library import Library, Standard
 
@@ -58,7 +59,8 @@ def test_single_fit(spectrum, library):
     assert "core" in above.get_title(loc="left")
     assert "± 1 sd" in below.get_title(loc="left")
     said = words(figure)
-    for word in ("reduced", "BIC", "energy shift", "100 points", "%"):
+    assert "mean square" not in said
+    for word in ("reduced χ²", "sum of weights", "BIC", "energy shift", "100 points", "%"):
         assert word in said
     assert not text.axison
     assert figure_png(figure, dpi=60)[:4] == b"\x89PNG"
@@ -70,6 +72,10 @@ def test_bounds_and_no_baseline(spectrum, library):
     assert len(lines(figure.get_axes()[0])) == 2 + len(library.names)
     assert "sd" not in figure.get_axes()[1].get_title(loc="left")
     said = words(figure)
+    assert "χ²" not in said
+    assert f"mean square residual = {fit.reduced_chi2:.3g}" in said
+    assert f"({1e5 * fit.weights.sum():.3f}"[:5] in said
+    assert "× 10$^{-5}$" in said
     assert ", 0\n" in said
     assert "held" in said
 
@@ -118,3 +124,59 @@ def test_a_perfect_fit_of_one_standard_is_drawn(library):
     )
     assert "baseline" in lines(lcf_figure(fit).get_axes()[0])
     assert figure_png(lcf_figure(fit), dpi=60)
+
+
+@pytest.mark.parametrize("n", [1, 12])
+def test_many_long_names_stay_on_the_page(n):
+    axis = np.arange(500.0, 560.0, 0.4)
+    library = Library(
+        "long",
+        "long",
+        "a variable that has a rather long name too",
+        tuple(
+            Standard(
+                f"id{k}",
+                f"Fe K-edge reference in transmission, number {k}",
+                0.1 * k,
+                axis,
+                np.exp(-(((axis - 512 - 3 * k) / 2) ** 2)),
+            )
+            for k in range(n)
+        ),
+    )
+    data = library.spectra(ENERGY).values.sum(axis=0) + 0.01 * np.cos(ENERGY)
+    fit = linear_combination_fit((ENERGY, data), library, energy_shift=0.0)
+    ranked = rank_combinations(
+        (ENERGY, data), library, max_standards=min(n, 3), energy_shift=0.0, resolution_eV=1.0
+    )
+    for figure in (lcf_figure(fit), lcf_figure(ranked)):
+        figure_png(figure, dpi=100)  # lays it out
+        text = figure.get_axes()[2]
+        legend = text.get_legend().get_window_extent()
+        assert legend.x1 <= figure.bbox.x1
+        assert legend.y0 > text.texts[0].get_window_extent().y1 - 2
+        labels = [one.get_text() for one in text.get_legend().get_texts()]
+        assert all(one.endswith(("%", ", 0")) for one in labels[2:-1])
+        assert text.texts[0].get_window_extent().y0 > figure.bbox.y0
+    table = figure.get_axes()[3]
+    title = next(
+        one
+        for one in table.get_children()
+        if getattr(one, "get_text", str)() == table.get_title("left")
+    ).get_window_extent()
+    assert max(one.get_window_extent().y1 for one in table.texts) <= title.y0
+    assert text.texts[0].get_window_extent().y0 > title.y1
+    heads = [one.get_text() for one in table.texts if one.get_rotation() == 90]
+    assert all(head.startswith("Fe K") for head in heads[:-1])
+    assert not any(head.startswith("id") for head in heads)
+    plural = "s" if ranked.n_combinations > 1 else ""
+    assert f"{ranked.n_combinations} combination{plural} (" in table.get_title(loc="left")
+
+
+def test_names_lose_their_middle_only_where_too_wide():
+    assert elided("epsilon-Li0.45V2O5", 3.0) == "ε-Li$_{0.45}$V$_{2}$O$_{5}$"
+    short = elided("Fe K-edge reference, transmission, Magnetite", 1.0)
+    assert short.startswith("Fe K")
+    assert short.endswith("tite")
+    assert 0.8 < width_of(short, 6.5) <= 1.0
+    assert width_of("", 6.5) == 0

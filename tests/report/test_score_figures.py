@@ -73,6 +73,12 @@ def test_scores_have_the_colour_of_their_cluster():
     figure = scores.scores_figure(pcs, groups)
     drawn(figure)
     assert len(figure.axes) == 6  # three pairs, raw and normalised
+    assert figure.axes[3].get_xlabel() == "normalised score, axis 1"
+    assert "grey" not in figure.axes[0].get_title(loc="left")  # `sample` leaves them out
+    everything = pcs.assign(sample=pcs["sample"] | True)
+    grey = scores.scores_figure(everything, groups).axes
+    assert "grey: in no cluster" in grey[0].get_title(loc="left")
+    assert "grey" not in grey[3].get_title(loc="left")
     raw, label = pcs["score"].values, groups["label"].values
     for k, dots in enumerate(figure.axes[0].collections):
         assert to_rgb(dots.get_facecolor()[0][:3]) == to_rgb(panels.CATEGORIES[k])
@@ -167,6 +173,13 @@ def test_target_tests_say_their_verdict():
     bars = figure.axes[0].patches
     assert [bar.get_width() for bar in bars] == [0.0, 4.0, 130.0]
     assert to_rgb(bars[1].get_facecolor()[:3]) == to_rgb(scores.VERDICTS["possible"])
+    marks = [line for line in figure.axes[0].lines if line.get_marker() == "D"]
+    assert [mark.get_xydata().tolist() for mark in marks] == [[[0.0, 0.0]]]  # no bar to see
+    assert "//" in text
+    assert "logarithmic" in text
+    edge = figure.axes[0].get_window_extent().x1
+    beside = [one for one in figure.axes[0].texts if "differs" in one.get_text()]
+    assert all(one.get_window_extent().x0 > edge for one in beside)  # no line crosses them
 
 
 def test_components_show_five_criteria_and_what_is_common():

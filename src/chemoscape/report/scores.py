@@ -9,6 +9,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from scipy.cluster.hierarchy import dendrogram, fcluster
 
 from chemoscape.report.panels import (
@@ -21,7 +22,7 @@ from chemoscape.report.panels import (
     robust_limits,
     styled,
 )
-from chemoscape.report.words import measured, pretty, synthetic_note
+from chemoscape.report.words import elided, measured, pretty, synthetic_note
 
 #: More pixels than this are drawn as a density: dots would cover each other.
 MOST_DOTS = 4000
@@ -33,6 +34,10 @@ MOST_AXES = 3
 VERDICTS = {"present": CATEGORIES[2], "possible": CATEGORIES[1], "absent": "0.72"}
 #: SPOIL up to which its axis is linear.
 LINEAR_SPOIL = 6.0
+#: SPOIL below which a bar is too short to be seen, and has a marker.
+LEAST_BAR = 0.15
+#: Widest name of a standard, inches.
+MOST_NAME = 1.2
 
 
 @styled
@@ -59,7 +64,7 @@ def scores_figure(pcs: xr.Dataset, groups: xr.Dataset, *, note: str = "") -> Fig
         feature = groups["feature"].values.reshape(groups.sizes["feature_axis"], -1)
         spread = np.nanvar(feature, axis=1) if (label >= 0).any() else np.zeros(len(feature))
         kept = np.argsort(-spread, kind="stable")[:MOST_AXES]
-        rows.append(("Normalised, as clustered", "direction", feature[kept]))
+        rows.append(("Normalised, as clustered", "normalised score, axis", feature[kept]))
 
     columns = max(len(list(combinations(range(len(values)), 2))) or 1 for *_, values in rows)
     width = min(DOUBLE, 2.4 * columns)
@@ -78,7 +83,8 @@ def scores_figure(pcs: xr.Dataset, groups: xr.Dataset, *, note: str = "") -> Fig
             beside = figure.add_subplot(axes[1].get_gridspec()[row, 1:])
             _counts(beside, values[0], label, f"{name} 1")
             drawn.append(beside)
-        axes[0].set_title(title)
+        seen = np.isfinite(values).all(axis=0) & sample & (label < 0)
+        axes[0].set_title(f"{title} (grey: in no cluster)" if seen.any() else title)
     letters(drawn)
     footnote(figure, note)
     return figure
@@ -227,23 +233,42 @@ def target_tests_figure(tests: xr.Dataset, *, note: str | None = None) -> Figure
     place = np.arange(n)
     bars.barh(place, spoil, color=[VERDICTS[word] for word in verdict], height=0.62)
     bars.set_xscale("symlog", linthresh=LINEAR_SPOIL, linscale=1.6)
-    furthest = 10 ** np.ceil(np.log10(max(float(np.nanmax(spoil)), 10.0)))
-    bars.set_xlim(0, 8 * furthest)
+    largest = float(np.max(spoil, initial=10.0, where=np.isfinite(spoil)))
+    furthest = 10 ** np.ceil(np.log10(largest))
+    bars.set_xlim(0, 1.3 * furthest)
     bars.set_xticks([0, 3, 6, *10.0 ** np.arange(1, np.log10(furthest) + 0.5)])
     bars.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    bars.minorticks_off()
+    decades = 10.0 ** np.arange(0, np.log10(furthest))
+    steps = np.outer(decades, np.arange(2, 10)).ravel()
+    bars.set_xticks(steps[steps > LINEAR_SPOIL], minor=True)
+    bars.xaxis.set_minor_formatter(NullFormatter())
     for limit in (3.0, 6.0):
         bars.axvline(limit, color=INK, linewidth=0.6, linestyle="dotted")
     for row, value in enumerate(spoil):
         share = 100 * float(tests["mismatch"].values[row])
         words = f"{verdict[row]}, differs by {share:.2g} %"
-        bars.annotate(
-            words, (value, row), xytext=(3, 0), textcoords="offset points", va="center", fontsize=6
+        if value < LEAST_BAR:
+            bars.plot(value, row, "D", color=VERDICTS[verdict[row]], markersize=4, clip_on=False)
+        bars.annotate(  # in a column beside the bars, where no line crosses it
+            words,
+            (1, row),
+            xycoords=("axes fraction", "data"),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=6,
         )
-    bars.set_yticks(place, [pretty(name.replace(" (synthetic)", "")) for name in names])
+    shown = [elided(name.replace(" (synthetic)", ""), MOST_NAME) for name in names]
+    bars.set_yticks(place, shown)
     bars.tick_params(axis="y", length=0)
-    bars.set(ylim=(n - 0.4, -0.6), xlabel="SPOIL (below 3 present, above 6 absent)")
-    bars.set_title(f"Target tests on {int(tests.attrs['rank'])} components")
+    bars.set(ylim=(n - 0.4, -0.85), xlabel="SPOIL (// logarithmic from here)")
+    n_used = int(tests.attrs["rank"])
+    bars.set_title(f"Target tests on {n_used} component{'s' * (n_used != 1)}")
+    across, small = bars.get_xaxis_transform(), {"fontsize": 5.5, "color": "0.45", "va": "top"}
+    for at, words in ((0.2, "present"), (3.2, "possible"), (6.3, "absent")):
+        bars.text(at, 1, words, transform=across, **small)
+    paper = {"color": "white", "pad": 0.2}  # strokes where the axis turns logarithmic
+    bars.text(LINEAR_SPOIL, 0, "//", transform=across, ha="center", va="center", bbox=paper)
 
     energy = tests["energy"].values
     target, fitted = tests["target"].values, tests["fitted"].values
@@ -253,8 +278,8 @@ def target_tests_figure(tests: xr.Dataset, *, note: str | None = None) -> Figure
         colour = VERDICTS[verdict[row]] if verdict[row] != "absent" else "0.45"
         curves.plot(energy, target[row] + raised, color=colour, linewidth=0.9)
         curves.plot(energy, fitted[row] + raised, color=INK, linewidth=0.6, linestyle=(0, (3, 1.5)))
-    curves.set(title="Standards; dashed: as the components make them", xlabel=PHOTON_ENERGY)
-    curves.set(xlim=(energy[0], energy[-1]), yticks=[])
+    curves.set(title="Standards; dashed: from the components", xlabel=PHOTON_ENERGY)
+    curves.set(xlim=(energy[0], energy[-1]), yticks=[], ylabel="absorption (offset)")
     letters((bars, curves))
     footnote(figure, synthetic_note(names) if note is None else note)
     return figure

@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Iterable
 
+from matplotlib.textpath import TextPath
+
 UNKNOWN = "not determined"
 #: Decimals beyond which no composition or energy in eV is known, whatever its counting error.
 FINEST = 4
@@ -94,3 +96,35 @@ def number(value: float | None, form: str) -> str:
     if value is None or not math.isfinite(value):
         return UNKNOWN
     return f"{value:{form}}".replace("-", "−")
+
+
+def elided(name: str, inches: float, *, size: float = 6.5) -> str:
+    """The name as `pretty` sets it, without its middle where it is wider than `inches`.
+
+    Names of a series differ at their ends: the middle tells least.
+
+    Parameters
+    ----------
+    name : str
+        Plain text.
+    inches : float
+        Largest width.
+    size : float
+        Of the type, points.
+    """
+    shown = pretty(name)
+    width = width_of(shown, size)
+    kept = min(len(name), int(len(name) * inches / max(width, inches)) + 3)  # a little too many
+    while kept > 4 and width > inches:
+        kept -= 1
+        head = (kept + 1) // 2
+        shown = pretty(f"{name[:head].rstrip()}…{name[len(name) - kept + head :].lstrip()}")
+        width = width_of(shown, size)
+    return shown
+
+
+def width_of(text: str, size: float) -> float:
+    """Width of a line of text, inches, with a little for hinting to the pixels."""
+    if not text.strip():
+        return 0.0
+    return 1.05 * TextPath((0, 0), text, size=size).get_extents().width / 72

@@ -13,6 +13,9 @@ from chemoscape.cli import main
 from chemoscape.errors import ChemoscapeWarning, RecipeError
 from chemoscape.recipe import make_recipe, refuse_contradictions
 
+#: One worker, so that the whole run is made once.
+pytestmark = pytest.mark.xdist_group("fitting")
+
 QUIET = {"drift": {"enabled": False}, "damage": {"enabled": False}}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chemoscape.errors import FitError, LibraryError
+from chemoscape.errors import ChemoscapeWarning, FitError, LibraryError
 from chemoscape.standards.library import Library
 
 Baseline = Literal["constant", "linear"]
@@ -131,7 +132,14 @@ def energies_in_use(
             remedy="set [deconvolution] range inside the stack's energies",
         )
     for low, high in exclude:
-        chosen &= (energy < low) | (energy > high)
+        outside = (energy < low) | (energy > high)
+        if outside.all():
+            warnings.warn(
+                f"no energy lies in the excluded range {low:g} to {high:g} eV",
+                ChemoscapeWarning,
+                stacklevel=3,
+            )
+        chosen &= outside
     if not chosen.any():
         raise FitError(
             "every energy of the fit is excluded",

@@ -28,8 +28,9 @@ SDS = 3.0
 
 def warn_of_doubts(maps: xr.Dataset, fitted: EnergyShift | None) -> None:
     """Warn of everything that the maps and the fitted energy axis give reason to."""
+    axis, held = EnergyShift.from_attrs(maps.attrs), bool(maps.attrs["energy_shift_held"])
     for sentence in (
-        *_of_calibration(maps, fitted),
+        *of_calibration(axis, fitted, held=held),
         *_of_standards(maps),
         *_of_the_fit(maps),
     ):
@@ -92,16 +93,27 @@ def _of_the_fit(maps: xr.Dataset) -> list[str]:
     return said
 
 
-def _of_calibration(maps: xr.Dataset, fitted: EnergyShift | None) -> list[str]:
-    """The energy axis against the library: the failure case of the paper's Figure S10."""
+def of_calibration(axis: EnergyShift, fitted: EnergyShift | None, *, held: bool) -> list[str]:
+    """What speaks against an energy axis: the failure case of the paper's Figure S10.
+
+    Parameters
+    ----------
+    axis : EnergyShift
+        The axis in use.
+    fitted : EnergyShift or None
+        What the spectra themselves ask for.
+    held : bool
+        Whether the axis was given, and not fitted.
+    """
     if fitted is None:
         return []
-    return [*_of_the_shift(maps, fitted), *_of_the_stretch(maps, fitted)]
+    said = _of_a_held_axis(axis, fitted) if held else _of_a_fitted_axis(fitted)
+    return [*said, *_of_the_stretch(axis, fitted)]
 
 
-def _of_the_stretch(maps: xr.Dataset, fitted: EnergyShift) -> list[str]:
+def _of_the_stretch(axis: EnergyShift, fitted: EnergyShift) -> list[str]:
     """Two edges that ask for different shifts."""
-    if maps.attrs["energy_stretch"] or not fitted.edges:
+    if axis.stretch or not fitted.edges:
         return []
     lower, upper = fitted.edges
     seen = fitted.stretch_seen * (upper - lower)
@@ -114,32 +126,32 @@ def _of_the_stretch(maps: xr.Dataset, fitted: EnergyShift) -> list[str]:
     ]
 
 
-def _of_the_shift(maps: xr.Dataset, fitted: EnergyShift) -> list[str]:
-    """An axis off the library's, held or not."""
-    shift, known = maps.attrs["energy_shift_eV"], maps.attrs
-    if known["energy_shift_held"]:
-        held = float(EnergyShift.from_attrs(known).at(fitted.centre))
-        apart = abs(fitted.value - held)
-        off, remedy = apart > SDS * fitted.sd, 'use energy_shift = "fit"'
-        if known["energy_shift_source"] == "anchors":
-            off, remedy = (
-                known["energy_shift_contradicted"],
-                "correct the anchors or leave them out",
-            )
-        if off and apart > SHIFT_WARNING_EV:
-            return [
-                f"energy calibration: the fit holds the stack at {held:+.3f} eV from the library, "
-                f"its own spectra say {fitted.value:+.3f} ± {fitted.sd:.1g} eV: a direct "
-                f"deconvolution with this fixed calibration is not valid, {remedy}"
-            ]
-    elif fitted.at_limit:
+def _of_a_held_axis(axis: EnergyShift, fitted: EnergyShift) -> list[str]:
+    """An axis held against the spectra."""
+    held = float(axis.at(fitted.centre))
+    apart = abs(fitted.value - held)
+    off, remedy = apart > SDS * fitted.sd, 'use energy_shift = "fit"'
+    if axis.source == "anchors":
+        off, remedy = axis.contradicted, "correct the anchors or leave them out"
+    if not (off and apart > SHIFT_WARNING_EV):
+        return []
+    return [
+        f"energy calibration: the fit holds the stack at {held:+.3f} eV from the library, "
+        f"its own spectra say {fitted.value:+.3f} ± {fitted.sd:.1g} eV: a direct "
+        f"deconvolution with this fixed calibration is not valid, {remedy}"
+    ]
+
+
+def _of_a_fitted_axis(fitted: EnergyShift) -> list[str]:
+    """An axis far from the library's."""
+    if fitted.at_limit:
         return [
             f"the energy shift ran to the end of its search ({fitted.value:+.2f} eV): these "
             "standards may belong to another edge or another calibration"
         ]
-    elif abs(shift) > max(SHIFT_WARNING_EV, SDS * fitted.sd):
+    if abs(fitted.value) > max(SHIFT_WARNING_EV, SDS * fitted.sd):
         return [
-            f"the stack's energy axis lies {shift:+.3f} ± {fitted.sd:.1g} eV from the library's; "
-            "the standards were moved by that much"
+            f"the stack's energy axis lies {fitted.value:+.3f} ± {fitted.sd:.1g} eV from the "
+            "library's; the standards were moved by that much"
         ]
     return []

@@ -96,6 +96,7 @@ class EnergyShift:
             stretch_sd=float(attrs["energy_stretch_sd"]),
             centre=float(attrs["energy_stretch_centre_eV"]),
             source=str(attrs["energy_shift_source"]),
+            contradicted=bool(attrs["energy_shift_contradicted"]),
         )
 
     def to_attrs(self) -> dict[str, str | float | int]:

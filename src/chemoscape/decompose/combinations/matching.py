@@ -15,7 +15,13 @@ from chemoscape.decompose.combinations.prepare import prepare
 from chemoscape.decompose.combinations.ranking import RankedFits, rank, require_countable
 from chemoscape.decompose.combinations.result import LinearCombinationFit
 from chemoscape.decompose.design import BASELINES, Baseline, energies_in_use
-from chemoscape.decompose.energy import EnergyShift, fit_energy_shift, require_cover
+from chemoscape.decompose.doubts import of_calibration
+from chemoscape.decompose.energy import (
+    EnergyShift,
+    axis_in_use,
+    fit_energy_shift,
+    require_cover,
+)
 from chemoscape.errors import ChemoscapeWarning, FitError, require_choice
 from chemoscape.standards.library import Library, Standard, require_library
 
@@ -116,8 +122,12 @@ def match(
     if shift.misfit is None:  # how far the standards fit is a question at any shift
         with suppress(FitError):
             found = fit_energy_shift(
-                used, None, energy, library, baseline=baseline, look_for_stretch=False
+                used, None, energy, library, baseline=baseline, stretch=shift.stretch != 0
             )
+            if shift.source != "fit":  # one that was fitted to these pixels needs no check
+                shift = axis_in_use(shift if shift.sd else shift.value, found)
+                for sentence in of_calibration(shift, found, held=True):
+                    warnings.warn(sentence, ChemoscapeWarning, stacklevel=2)
             shift = replace(shift, misfit=found.misfit)
 
     names = groups[dim].values

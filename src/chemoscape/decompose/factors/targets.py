@@ -8,13 +8,12 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
+from chemoscape.decompose.design import slopes_of
 from chemoscape.errors import FitError, require_choice
 from chemoscape.standards.library import Library, require_library
 
 #: Malinowski's limits of SPOIL (Anal. Chim. Acta 103, 339, 1978).
 PRESENT, ABSENT = 3.0, 6.0
-#: Half of the step in eV over which a standard's slope is taken.
-SLOPE_STEP_EV = 0.05
 
 
 def target_tests(
@@ -198,12 +197,8 @@ def _factors(pcs: xr.Dataset, rank: int, n_pixels: int, real_error: float) -> np
 
 def _known_variance(library: Library, energy: np.ndarray, shift: float, sd: float) -> np.ndarray:
     """Variance (standard, energy) of the standards themselves, as far as it is known."""
-    variance = np.zeros((len(library.names), energy.size))
+    variance = (slopes_of(library, energy, shift).T * sd) ** 2
     for row, standard in enumerate(library.standards):
-        at = energy - shift
         if standard.spectrum_sd is not None:
-            variance[row] += np.interp(at, standard.energy, standard.spectrum_sd) ** 2
-        high = np.interp(at + SLOPE_STEP_EV, standard.energy, standard.spectrum)
-        low = np.interp(at - SLOPE_STEP_EV, standard.energy, standard.spectrum)
-        variance[row] += ((high - low) / (2 * SLOPE_STEP_EV) * sd) ** 2
+            variance[row] += np.interp(energy - shift, standard.energy, standard.spectrum_sd) ** 2
     return variance

@@ -79,7 +79,7 @@ def run_figures(
         if "/clustered/tree" in node:
             drawn["dendrogram"] = _tree_as_found(node["/clustered/tree"])
         elif groups.sizes["cluster"] > 2:
-            drawn["dendrogram"] = dendrogram_figure(groups, table)
+            drawn["dendrogram"] = dendrogram_figure(groups, table, note=note if table else "")
     if "/clustered/targets" in node:
         drawn["targets"] = target_tests_figure(node["/clustered/targets"], note=note)
     if "/regions" in node:

@@ -151,6 +151,7 @@ def dendrogram_figure(
     *,
     into: int | None = None,
     distance: float | None = None,
+    note: str = "",
 ) -> Figure:
     """Tree of the clusters with leaves in their colours, and where it is cut.
 
@@ -162,6 +163,8 @@ def dendrogram_figure(
         Adds each cluster's composition.
     into, distance : int, float, optional
         The cut, as in `cut_clusters`; without either none is drawn.
+    note : str
+        Line at the foot.
     """
     n, tree = groups.sizes["cluster"], groups["linkage"].values
     figure = Figure(figsize=(DOUBLE if n > 5 else 4.6, 2.6), layout="constrained")
@@ -212,6 +215,7 @@ def dendrogram_figure(
     ax.set(title="Clusters joined by likeness", ylabel="distance (Ward)")
     if table is not None:
         ax.set_xlabel(pretty(str(table.attrs.get("variable", "composition"))))
+    footnote(figure, note)
     return figure
 
 

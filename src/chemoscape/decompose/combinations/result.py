@@ -29,8 +29,10 @@ class LinearCombinationFit:
     weight_per_eV, composition_per_eV
         Derivatives with the energy shift.
     composition, composition_sd, variable
-        Mean of the standards' values over formula units; its sd holds counting and the shift,
-        ``sd² = gᵀCg + (dx/dE · sd_E)²``, neither the standards' own nor the choice of them.
+        Mean of the standards' values over formula units; its sd holds counting, the shift,
+        ``gᵀCg + (dx/dE · sd_E)²``, and, where the shift was fitted, how far the standards fit at
+        all (`decompose.misfit`); neither the standards' own values nor the choice of them. NaN in
+        a library of one standard, which gives no choice.
     chi2, reduced_chi2, r_factor, aic, bic
         ``Σ (r/sd)²``, over ``n - n_varied``, ``Σ r² / Σ y²``, ``n_eff ln(chi2/n) + 2 n_varied``,
         ``n_eff ln(chi2/n) + n_varied ln n_eff``.

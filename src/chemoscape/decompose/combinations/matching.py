@@ -73,8 +73,8 @@ def match(
     Dataset
         Over the dimension of `groups`, here called group: ``composition``, ``composition_sd`` (the
         shift's error, the misfit of the standards and their choice included), ``thickness`` (sum of
-        weights), ``baseline``, ``slope`` (per eV), ``r_factor``, ``ambiguous`` (a runner-up within 6 in BIC
-        has another composition, by 0.01 or more), ``energy_shift_each`` and
+        weights), ``baseline``, ``slope`` (per eV), ``r_factor``, ``ambiguous`` (a runner-up within
+        6 in BIC has another composition, by 0.01 or more), ``energy_shift_each`` and
         ``energy_shift_each_sd``; ``weight(group, standard)``, ``fitted(group, energy)``;
         ``candidate``, ``candidate_composition`` and ``delta_bic`` per (group, rank). NaN for groups
         without a match. Attributes: ``energy_shift_eV``, ``energy_shift_sd_eV``, ``library``,

@@ -16,7 +16,7 @@ from chemoscape.standards.folder import shipped_libraries
 @pytest.mark.parametrize("name", ["alpha-V2O5", "delta-Li0.9V2O5"])
 def test_shipped_files_follow_the_grammar(name: str) -> None:
     """The grammar of the XDI 1.0 specification, line by line."""
-    text = (shipped_libraries()["lixv2o5-model"] / f"{name}.xdi").read_text(encoding="ascii")
+    text = (shipped_libraries()["lixv2o5-model"] / f"{name}.xdi").read_text(encoding="utf-8")
     lines = text.splitlines()
     assert re.fullmatch(r"# XDI/1\.0( \S+/\S+)*", lines[0])
     end_of_fields = lines.index("# ///")

@@ -15,6 +15,7 @@ from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, FileFormatErro
 from chemoscape.standards.folder import open_library
 from chemoscape.standards.library import Library, Standard
 from chemoscape.standards.mixing import molar_mass
+from chemoscape.standards.record import Record
 
 
 def line(name: str, slope: float, low: float = 500, high: float = 520, **more: object) -> Standard:
@@ -115,7 +116,9 @@ def test_common_range_of_standards() -> None:
         ({"energy": [510.0, 510.0]}, "has 510.000 eV after 510.000"),
         ({"spectrum": [1.0, np.nan]}, "not finite"),
         ({"spectrum": [1.0]}, "2 energies and 1 values"),
-        ({"value": np.nan}, "no value of the composition"),
+        ({"value": np.inf}, "has a value of inf"),
+        ({"optical_density": [1.0]}, "optical_density is of another length"),
+        ({"record": Record().with_(status="fine")}, "status is 'fine'; use one of draft, reviewed"),
         ({"scale": "mass"}, "scale is 'mass'; use one of mass_absorption, optical_density"),
         ({"kind": "guess"}, "kind is 'guess'"),
         ({"density": -1.0}, "density of -1"),
@@ -160,7 +163,8 @@ def test_a_folder_of_ones_own(tmp_path: Path, what: str) -> None:
     assert np.isnan(library.density[0])
     assert library.density[1] == 5.2
     np.testing.assert_array_equal(library.standards[1].spectrum, [10, 90, 50])
-    assert library.standards[1].metadata["standard.label"] == "rust"
+    assert library.standards[1].metadata == {}  # all that its header says has a place
+    assert library.folder == tmp_path.resolve()
 
 
 @pytest.mark.parametrize(
@@ -171,14 +175,14 @@ def test_a_folder_of_ones_own(tmp_path: Path, what: str) -> None:
         ('file = "oxi.xdi"', 'fil = "oxi.xdi"', "unknown key 'fil'; did you mean 'file'"),
         ('file = "oxi.xdi"', 'file = "oxi.xdi"\nsha256 = "00"', "the file was changed"),
         ("value = 1", 'value = "one"', "'value' is 'one', not a number"),
-        ("value = 1\n", "", "'reduced'.*has no value of the composition variable"),
         ('formula = "FeO"', 'formula = "Xy2"', "the formula 'Xy2' cannot be read"),
         ("[[standard]]", "[[standart]]", "unknown key 'standart'; did you mean 'standard'"),
         ('id = "oxidised"', 'id = "reduced"', "two standards have the id 'reduced'"),
         ('id = "iron"', "id = 3", "'id' is 3, not a text"),
         ('id = "iron"', 'id = "iron', "is not valid TOML"),
         ('id = "iron"', "energy_window = [700]", "'energy_window' is"),
-        ('id = "oxidised"', 'scale = "optical_density"', "mixes spectra in cm2/g"),
+        ('id = "reduced"', 'scale = "optical_density"', "mixes spectra in cm2/g"),
+        ('id = "oxidised"', 'scale = "optical_density"', "its spectrum a column 'mu_mass'"),
     ],
 )
 def test_wrong_folders(tmp_path: Path, old: str, new: str, message: str) -> None:

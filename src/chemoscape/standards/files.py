@@ -138,7 +138,8 @@ def write_xdi(
     path : str or Path
         The file to write; replaced when it exists.
     columns : mapping of str to ndarray, shape (n,)
-        The first is the energy in eV, written to 0.001 eV; the others to seven digits.
+        The first is the energy in eV, written to 0.001 eV or, where that would change it, to
+        0.000001 eV; the others to seven digits.
     units : mapping of str to str
         Unit of each column.
     fields : mapping of str to str
@@ -156,11 +157,19 @@ def write_xdi(
     head += ["# ///", *(f"# {line}" for line in comments.splitlines()), "#---"]
     head.append("# " + " ".join(names))
     table = np.stack([np.asarray(columns[name], dtype=np.float64) for name in names], axis=1)
-    rows = [f"{row[0]:10.3f}" + "".join(f" {value:14.6e}" for value in row[1:]) for row in table]
-    _replace(Path(path), "\n".join([*head, *rows]) + "\n")
+    places = next((n for n in (3, 4, 5) if _unchanged(table[:, 0], n)), 6)
+    rows = [
+        f"{row[0]:10.{places}f}" + "".join(f" {value:14.6e}" for value in row[1:]) for row in table
+    ]
+    replace_text(Path(path), "\n".join([*head, *rows]) + "\n")
 
 
-def _replace(path: Path, text: str) -> None:
+def _unchanged(energy: np.ndarray, places: int) -> bool:
+    """Whether energies are the same when written to so many decimals."""
+    return bool(np.abs(np.round(energy, places) - energy).max() < 1e-7)
+
+
+def replace_text(path: Path, text: str) -> None:
     """Write a text so that a reader sees the old file or the new one, never half of it."""
     part = path.with_name(f".{path.name}.part")
     try:

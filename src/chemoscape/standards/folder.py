@@ -19,13 +19,16 @@ one::
     file = "spectra/oxidised.xdi"
 
 Further keys of the library: ``energy_window = [lo, hi]`` (eV, the range to fit in; all that the
-spectra share when left out), ``licence``, ``scale`` and ``kind`` (defaults for every standard).
+spectra share when left out), ``version``, ``licence``, ``doi``, ``scale`` and ``kind`` (defaults
+for every standard).
 Further keys of a standard: ``value_sd``, ``formula`` (gives the molar mass), ``molar_mass``
 (g/mol), ``density`` (g/cm3, only needed for a thickness in nm), ``scale`` (``"optical_density"``,
 the default, or ``"mass_absorption"`` in cm2/g), ``kind`` (``"measured"``, the default,
-``"synthetic"``, ``"calculated"``, ``"mixture"``), ``source`` and ``sha256`` (checked when given).
-What an XDI file says in its own header (``Standard.label``, ``Standard.value``, ``Standard.scale``,
-``Standard.kind``, ``Sample.stoichiometry``, ``Sample.density``) fills in what the toml leaves out.
+``"synthetic"``, ``"calculated"``, ``"mixture"``), ``source``, ``cif`` and ``pxrd`` (files of this
+folder) and ``sha256`` (checked when given).
+What an XDI file says in its own header fills in what the toml leaves out: ``Standard.label``,
+``Standard.value``, ``Standard.scale``, ``Standard.kind``, ``Sample.stoichiometry``,
+``Sample.density``, and all that `chemoscape.standards.record` has a place for.
 """
 
 from __future__ import annotations
@@ -34,7 +37,8 @@ import difflib
 import hashlib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,17 +47,30 @@ import numpy as np
 from chemoscape.errors import FileFormatError, LibraryError
 from chemoscape.formats import _guard, spectra
 from chemoscape.standards import files
+from chemoscape.standards.headers import leading_number, record_from
 from chemoscape.standards.library import Library, Standard
 from chemoscape.standards.mixing import molar_mass
 
 SHIPPED = Path(__file__).parent / "data"
 SMOOTH = "lixv2o5-model-smooth"
 
-_LIBRARY_KEYS = {"id", "name", "variable", "energy_window", "licence", "scale", "kind", "standard"}
+_LIBRARY_KEYS = {
+    *("id", "name", "version", "variable", "energy_window", "licence", "doi", "scale", "kind"),
+    "standard",
+}
 _STANDARD_KEYS = {
     *("id", "label", "value", "value_sd", "file", "kind", "scale", "formula", "molar_mass"),
-    *("density", "source", "sha256"),
+    *("density", "source", "cif", "pxrd", "sha256"),
 }
+
+
+@dataclass(frozen=True)
+class Entries:
+    """A ``library.toml``: its folder, what it says of the library, and of each standard."""
+
+    folder: Path
+    library: Mapping[str, Any]
+    standards: tuple[Mapping[str, Any], ...]
 
 
 def shipped_libraries() -> dict[str, Path]:
@@ -68,6 +85,18 @@ def read_library(source: str | Path) -> Library:
     ------
     LibraryError, FileFormatError
         A file is missing, damaged, or says something impossible.
+    """
+    entries = read_entries(source)
+    return as_library(entries, [read_standard(entries.folder, one) for one in entries.standards])
+
+
+def read_entries(source: str | Path) -> Entries:
+    """What the ``library.toml`` of a folder says, its standards not yet read.
+
+    Raises
+    ------
+    LibraryError, FileFormatError
+        It is missing, or no library.
     """
     found = _guard.existing(source)
     folder = found.parent if found.name == "library.toml" else found
@@ -87,21 +116,36 @@ def read_library(source: str | Path) -> Library:
             "'standard' is not a list of tables", str(toml), "write [[standard]] above each"
         )
     defaults: dict[str, Any] = {key: entries[key] for key in ("scale", "kind") if key in entries}
-    window = entries.get("energy_window")
+    return Entries(folder, entries, tuple({**defaults, **entry} for entry in standards))
+
+
+def as_library(entries: Entries, standards: Sequence[Standard]) -> Library:
+    """Library of these standards, with what its ``library.toml`` says of it."""
+    said, folder, toml = entries.library, entries.folder, str(entries.folder / "library.toml")
+    window = said.get("energy_window")
     if window is not None:
-        window = _window(window, str(toml))
+        window = _window(window, toml)
     return Library(
-        id=_text(entries, "id", str(toml), folder.name),
-        name=_text(entries, "name", str(toml), folder.name),
-        variable=_text(entries, "variable", str(toml), "composition"),
-        standards=tuple(_read_standard(folder, {**defaults, **entry}) for entry in standards),
+        id=_text(said, "id", toml, folder.name),
+        name=_text(said, "name", toml, folder.name),
+        variable=_text(said, "variable", toml, "composition"),
+        standards=tuple(standards),
         energy_window=window,
-        licence=_text(entries, "licence", str(toml), ""),
+        licence=_text(said, "licence", toml, ""),
+        version=_text(said, "version", toml, ""),
+        doi=_text(said, "doi", toml, ""),
+        folder=folder,
     )
 
 
-def _read_standard(folder: Path, entry: Mapping[str, Any]) -> Standard:
-    """One ``[[standard]]`` of a library.toml together with its file."""
+def read_standard(folder: Path, entry: Mapping[str, Any]) -> Standard:
+    """One ``[[standard]]`` of a library.toml together with its file.
+
+    Raises
+    ------
+    LibraryError, FileFormatError
+        Its file is missing, changed or damaged, or something in it is impossible.
+    """
     toml = str(folder / "library.toml")
     _refuse_unknown(entry, _STANDARD_KEYS, toml)
     name = _text(entry, "file", toml)
@@ -121,42 +165,67 @@ def _read_standard(folder: Path, entry: Mapping[str, Any]) -> Standard:
             str(path),
             "restore it, or remove sha256 there if the change was meant",
         )
-    columns, fields = _read_columns(path)
-    identity = _text(entry, "id", toml, path.stem)
+    columns, fields, remarks = _read_columns(path)
+    identity = _text(entry, "id", toml, fields.get("standard.id", path.stem))
     formula = _text(entry, "formula", toml, fields.get("sample.stoichiometry", ""))
-    mass = _number(entry, "molar_mass", toml, np.nan)
+    mass = _number(entry, "molar_mass", toml, leading_number(fields.get("sample.molar_mass", "")))
+    default = "mass_absorption" if "mu_mass" in columns else "optical_density"
+    scale = _text(entry, "scale", toml, fields.get("standard.scale", default))
+    energy, spectrum, spectrum_sd = _chosen(columns, scale, path)
+    record, others = record_from(fields)
+    evidence = {key: entry[key] for key in ("cif", "pxrd") if _text(entry, key, toml, "")}
     return Standard(
         id=identity,
         label=_text(entry, "label", toml, fields.get("standard.label", identity)),
-        value=_number(entry, "value", toml, _leading_number(fields.get("standard.value", ""))),
-        value_sd=_number(entry, "value_sd", toml, 0.0),
-        energy=columns[0],
-        spectrum=columns[1],
-        spectrum_sd=columns[2],
+        value=_number(entry, "value", toml, leading_number(fields.get("standard.value", ""))),
+        value_sd=_number(
+            entry, "value_sd", toml, leading_number(fields.get("standard.value_sd", "0"))
+        ),
+        energy=energy,
+        spectrum=spectrum,
+        spectrum_sd=spectrum_sd,
+        optical_density=columns.get("od") if scale == "mass_absorption" else None,
+        optical_density_sd=columns.get("od_sd") if scale == "mass_absorption" else None,
         formula=formula,
         molar_mass=molar_mass(formula.replace(" ", "")) if np.isnan(mass) else mass,
-        density=_number(entry, "density", toml, _leading_number(fields.get("sample.density", ""))),
-        scale=_text(entry, "scale", toml, fields.get("standard.scale", "optical_density")),  # type: ignore[arg-type]
+        density=_number(entry, "density", toml, leading_number(fields.get("sample.density", ""))),
+        scale=scale,  # type: ignore[arg-type]
         kind=_text(entry, "kind", toml, fields.get("standard.kind", "measured")),  # type: ignore[arg-type]
-        source=_text(entry, "source", toml, str(path)),
-        metadata=fields,
+        source=_text(entry, "source", toml, fields.get("standard.source", name)),
+        record=replace(record, remarks=remarks).with_(**evidence),
+        metadata=others,
     )
 
 
-def _read_columns(
-    path: Path,
-) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray | None], dict[str, str]]:
-    """Energy, spectrum and its standard deviation, and the header fields of the file."""
-    if not files.is_xdi(_guard.read_text(path)[:200]):
-        energy, spectrum = spectra.read_spectrum(path)
-        return (energy, spectrum, None), {}
-    xdi = files.read_xdi(path)
-    names = list(xdi.columns)
-    chosen = next((name for name in ("mu_mass", "od") if name in names), names[1])
-    return (
-        (xdi.columns[names[0]], xdi.columns[chosen], xdi.columns.get(f"{chosen}_sd")),
-        xdi.fields,
-    )
+def _read_columns(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str], str]:
+    """Columns of a file by name (the first is the energy), its header and its free comments."""
+    if files.is_xdi(_guard.read_text(path)[:200]):
+        xdi = files.read_xdi(path)
+        return xdi.columns, xdi.fields, xdi.comments
+    energy, spectrum = spectra.read_spectrum(path)
+    return {"energy": energy, "spectrum": spectrum}, {}, ""
+
+
+def _chosen(
+    columns: Mapping[str, np.ndarray], scale: str, path: Path
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Energy, the spectrum on a scale, and its standard deviation.
+
+    Raises
+    ------
+    LibraryError
+        Only a column of the other scale is there.
+    """
+    energy, *others = columns
+    wanted, other = ("mu_mass", "od") if scale == "mass_absorption" else ("od", "mu_mass")
+    if wanted not in columns and other in columns:
+        raise LibraryError(
+            f"its scale is {scale!r} and its spectrum a column {other!r}",
+            str(path),
+            "correct 'scale' in library.toml or Standard.scale in the file",
+        )
+    name = wanted if wanted in columns else others[0]
+    return columns[energy], columns[name], columns.get(f"{name}_sd")
 
 
 def _refuse_unknown(entries: Mapping[str, Any], known: set[str], where: str) -> None:
@@ -201,14 +270,6 @@ def _window(value: Any, where: str) -> tuple[float, float]:
             f"'energy_window' is {value!r}", where, "write energy_window = [lowest, highest] in eV"
         )
     return float(value[0]), float(value[1])
-
-
-def _leading_number(text: str) -> float:
-    """The number that a field starts with (``"3.36 g/cm3"``), NaN when it starts with none."""
-    try:
-        return float(text.split()[0])
-    except (IndexError, ValueError):
-        return np.nan
 
 
 def open_library(source: str | Path) -> Library:

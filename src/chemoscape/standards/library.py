@@ -7,130 +7,20 @@ folder. `chemoscape.standards.folder` says what a folder holds.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
 from chemoscape.errors import LibraryError
+from chemoscape.standards.standard import Standard
 
-Scale = Literal["mass_absorption", "optical_density"]
-Kind = Literal["measured", "synthetic", "calculated", "mixture"]
-
+__all__ = ["Library", "Standard", "require_library"]
 
 #: Energies may leave the tabulated range by this much (eV): rounding, not extrapolation.
 RANGE_TOLERANCE = 1e-3
-
-
-@dataclass(frozen=True, eq=False)
-class Standard:
-    """Spectrum of one substance.
-
-    Parameters
-    ----------
-    id : str
-        Short name, unique in its library.
-    label : str
-        Name for legends.
-    value : float
-        Value of the library's composition variable.
-    energy : ndarray, shape (n,)
-        Photon energies in eV, strictly ascending.
-    spectrum : ndarray, shape (n,)
-        Mass absorption in cm2/g, or optical density, as `scale` says.
-    value_sd : float
-        Standard deviation of `value`; 0 when it is taken as exact.
-    spectrum_sd : ndarray, shape (n,), optional
-        Standard deviation of `spectrum`.
-    formula : str
-        Chemical formula, "" when unknown.
-    molar_mass : float
-        g/mol, NaN when unknown.
-    density : float
-        g/cm3, NaN when unknown.
-    scale, kind : str
-        ``"mass_absorption"`` or ``"optical_density"``; ``"measured"``, ``"synthetic"``,
-        ``"calculated"`` or ``"mixture"``.
-    source : str
-        File or sentence saying where the spectrum comes from.
-    metadata : dict
-        Header fields of the file.
-
-    Examples
-    --------
-    >>> one = Standard("a", "A", 0.0, energy=[510.0, 520.0], spectrum=[0.0, 1.0])
-    >>> one.kind, one.scale
-    ('measured', 'optical_density')
-    """
-
-    id: str
-    label: str
-    value: float
-    energy: np.ndarray
-    spectrum: np.ndarray
-    value_sd: float = 0.0
-    spectrum_sd: np.ndarray | None = None
-    formula: str = ""
-    molar_mass: float = np.nan
-    density: float = np.nan
-    scale: Scale = "optical_density"
-    kind: Kind = "measured"
-    source: str = ""
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name in ("energy", "spectrum", "spectrum_sd"):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.float64))
-        problem = self._problem()
-        if problem:
-            raise LibraryError(
-                problem[0],
-                where=f"standard {self.id!r} ({self.source or self.label})",
-                remedy=problem[1],
-            )
-
-    def _problem(self) -> tuple[str, str] | None:
-        """What is wrong with this standard, and what to do about it."""
-        if not self.id:
-            return "has no id", "give it a short unique name"
-        if (
-            self.energy.ndim != 1
-            or self.energy.size < 2
-            or self.spectrum.shape != self.energy.shape
-        ):
-            return (
-                f"has {self.energy.size} energies and {self.spectrum.size} values",
-                "give two energies or more and one value for each",
-            )
-        if not (np.isfinite(self.energy).all() and np.isfinite(self.spectrum).all()):
-            return "holds a value that is not finite", "remove the row from its file"
-        if not 1e-30 < np.abs(self.spectrum).max() < 1e30:
-            return "is zero, or absurdly large or small", "look at the columns of its file"
-        falling = np.flatnonzero(np.diff(self.energy) <= 0)
-        if falling.size:
-            k = falling[0]
-            return (
-                f"has {self.energy[k + 1]:.3f} eV after {self.energy[k]:.3f} eV",
-                "sort its rows by energy and remove repeated ones",
-            )
-        if self.spectrum_sd is not None and self.spectrum_sd.shape != self.energy.shape:
-            return "has a standard deviation of another length", "give one per energy"
-        if not self.value_sd >= 0:
-            return f"has a value_sd of {self.value_sd:g}", "give 0 or a positive number"
-        if not np.isfinite(self.value):
-            return "has no value of the composition variable", "add 'value = …' to library.toml"
-        if self.scale not in get_args(Scale):
-            return f"scale is {self.scale!r}", f"use one of {', '.join(get_args(Scale))}"
-        if self.kind not in get_args(Kind):
-            return f"kind is {self.kind!r}", f"use one of {', '.join(get_args(Kind))}"
-        for name in ("molar_mass", "density"):
-            if getattr(self, name) <= 0:
-                return f"has a {name} of {getattr(self, name):g}", "give a positive number"
-        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +39,10 @@ class Library:
         Range (eV) meant for fits; all that the spectra share when left out.
     licence : str
         Licence of the spectra.
+    version, doi : str
+        Of the library as a whole.
+    folder : Path, optional
+        Where it was read from; the files that its standards name as evidence lie there.
 
     Examples
     --------
@@ -166,6 +60,9 @@ class Library:
     standards: tuple[Standard, ...]
     energy_window: tuple[float, float] | None = None
     licence: str = ""
+    version: str = ""
+    doi: str = ""
+    folder: Path | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "standards", tuple(self.standards))

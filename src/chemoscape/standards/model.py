@@ -14,7 +14,6 @@ and on centre and area of the peaks without a trend. The set without it is kept 
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,9 +21,10 @@ import numpy as np
 from scipy.constants import N_A, c, e, h, physical_constants
 from scipy.special import ndtr, voigt_profile
 
-from chemoscape.standards.files import write_xdi
 from chemoscape.standards.library import Library, Standard
 from chemoscape.standards.mixing import molar_mass
+from chemoscape.standards.record import Record
+from chemoscape.standards.writing import save_library
 
 #: (id, label, lithium content x, formula) of the six phases.
 PHASES = (
@@ -48,14 +48,29 @@ SCALE_WINDOWS = ((508.0, 511.0), (555.0, 560.0))
 CELL_VOLUME = 180.683
 
 DENSITY_NOTE = f"illustrative density: alpha-V2O5 cell volume {CELL_VOLUME} A3, Z = 2, all phases"
-CAUTION = (
-    "SYNTHETIC model spectrum, not measured: to learn, test and demonstrate, never as evidence."
-)
 
 _CM = 1e2  # centimetres in a metre
 _CLASSICAL_RADIUS = physical_constants["classical electron radius"][0] * _CM
 _HC = h * c / e * _CM  # eV cm
 _SD_PER_FWHM = 1.0 / np.sqrt(8.0 * np.log(2.0))
+
+
+#: What is known of all six, which is that nothing was measured.
+_RECORD = Record(remarks=DENSITY_NOTE).with_(
+    licence="BSD-3-Clause",
+    facility="SYNTHETIC",
+    beamline="none (SYNTHETIC)",
+    edges="V L3, V L2, O K",
+    value_known_by="given (synthetic)",
+    density_source=DENSITY_NOTE,
+    anchor="none (synthetic)",
+    source="the model's own energies (synthetic)",
+    shift_eV=0.0,
+    uncertainty_eV=0.0,
+    table="Henke",
+    windows="508-511, 555-560 eV",
+    uncertainty=0.0,
+)
 
 
 @dataclass(frozen=True)
@@ -275,6 +290,7 @@ def _library(identity: str, name: str, *, jitter: bool) -> Library:
                 scale="mass_absorption",
                 kind="synthetic",
                 source="chemoscape.standards.model (synthetic)",
+                record=_RECORD.with_(name=f"{phase} (synthetic)", phase=phase.split("-")[0]),
             )
             for k, (phase, label, x, formula) in enumerate(PHASES)
         ),
@@ -288,66 +304,4 @@ def density(formula: str) -> float:
 
 def write_library(folder: Path) -> None:
     """Write the shipped folder: ``library.toml`` and one XDI file per phase."""
-    library = model_library()
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = [
-        "# Six SYNTHETIC spectra of LixV2O5: a model, not measured (chemoscape.standards.model).",
-        f'id = "{library.id}"',
-        f'name = "{library.name}"',
-        f'variable = "{library.variable}"',
-        f'licence = "{library.licence}"',
-        "energy_window = [508.0, 560.0]",
-        'scale = "mass_absorption"',
-        'kind = "synthetic"',
-    ]
-    for standard in library.standards:
-        path = folder / f"{standard.id}.xdi"
-        write_xdi(
-            path,
-            {"energy": standard.energy, "mu_mass": standard.spectrum},
-            {"energy": "eV", "mu_mass": "cm2/g"},
-            _fields(standard),
-            f"{CAUTION}\n{DENSITY_NOTE}",
-        )
-        lines += [
-            "",
-            "[[standard]]",
-            f'id = "{standard.id}"',
-            f'label = "{standard.label}"',
-            f"value = {standard.value}",
-            f'formula = "{standard.formula}"',
-            f"molar_mass = {standard.molar_mass:.4f}",
-            f"density = {standard.density}  # {DENSITY_NOTE}",
-            f'file = "{path.name}"',
-            f'source = "{standard.source}"',
-            f'sha256 = "{hashlib.sha256(path.read_bytes()).hexdigest()}"',
-        ]
-    (folder / "library.toml").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
-
-
-def _fields(standard: Standard) -> dict[str, str]:
-    """Header fields of one shipped file."""
-    return {
-        "Element.symbol": "V",
-        "Element.edge": "L3",
-        "Facility.name": "SYNTHETIC",
-        "Beamline.name": "none (SYNTHETIC)",
-        "Sample.name": f"{standard.id} (synthetic)",
-        "Sample.stoichiometry": standard.formula,
-        "Sample.density": f"{standard.density} g/cm3",
-        "Standard.id": standard.id,
-        "Standard.version": "1",
-        "Standard.label": standard.label.replace("α", "alpha")
-        .replace("ε", "epsilon")
-        .replace("δ", "delta"),
-        "Standard.kind": standard.kind,
-        "Standard.status": "draft",
-        "Standard.licence": "BSD-3-Clause",
-        "Standard.variable": "x in LixV2O5",
-        "Standard.value": f"{standard.value}",
-        "Standard.phase": standard.id.split("-")[0],
-        "Standard.edges": "V L3, V L2, O K",
-        "Standard.scale": standard.scale,
-        "Standard.scale_table": "Henke f2, windows 508-511 and 555-560 eV",
-        "Standard.energy_uncertainty": "0 eV (synthetic)",
-    }
+    save_library(model_library(), folder)

@@ -13,6 +13,7 @@ from chemoscape.errors import LibraryError, StackError
 from chemoscape.simulate import CORE, MIXTURE, altered_library, core_shell, honest_twin
 from chemoscape.standards import model
 from chemoscape.standards.library import Library
+from chemoscape.standards.mixing import mass_fractions
 
 SD_PER_FWHM = 1 / np.sqrt(8 * np.log(2))
 SMALL = (24, 32)
@@ -32,7 +33,7 @@ def peaks_in(altered: Library, phase: int) -> tuple[np.ndarray, np.ndarray]:
     with what altered them. First order in the shifts.
     """
     energy, x = model.energies(), model.PHASES[phase][2]
-    share = model.mass_fractions(x)["V"] / model.mass_fractions(0.0)["V"]
+    share = mass_fractions(model.PHASES[phase][3])["V"] / mass_fractions("V2O5")["V"]
     step, known = 1e-3, model.jittered_peaks(phase)
 
     def profile(peak: model.Peak, at: float) -> np.ndarray:

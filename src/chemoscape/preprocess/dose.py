@@ -10,9 +10,9 @@ from chemoscape import blocks
 from chemoscape import stack as stacks
 from chemoscape.errors import LibraryError, StackError
 from chemoscape.preprocess import _change
+from chemoscape.standards.atomic import mass_absorption
 from chemoscape.standards.library import Library, require_library
-from chemoscape.standards.mixing import amounts
-from chemoscape.standards.model import tabulated_absorption
+from chemoscape.standards.mixing import amounts, molar_mass
 
 #: Without a mass scale, absorption is that of atoms in so much of the scan at either end.
 END_SHARE = 0.1
@@ -162,8 +162,6 @@ def _absorption(spectrum: _change.MeanSpectrum, library: Library) -> tuple[np.nd
 
 def _tabulated(energy: np.ndarray, library: Library, shares: np.ndarray) -> np.ndarray:
     """Tabulated mass absorption (cm2/g) of a mixture, by shares of its formula units."""
-    import periodictable
-
     total, mass = np.zeros(energy.size), 0.0
     for standard, share in zip(library.standards, shares, strict=True):
         if share == 0:
@@ -175,7 +173,7 @@ def _tabulated(energy: np.ndarray, library: Library, shares: np.ndarray) -> np.n
                 f"standard {standard.id!r}",
                 "write its formula into library.toml",
             )
-        for element, count in periodictable.formula(standard.formula).atoms.items():
-            total += share * count * element.mass * tabulated_absorption(element.symbol, energy)
-            mass += share * count * element.mass
+        per_mole = share * molar_mass(standard.formula)
+        total += per_mole * mass_absorption(standard.formula, energy)
+        mass += per_mole
     return total / mass

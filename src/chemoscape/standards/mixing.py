@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -80,6 +81,25 @@ def _per_weight(molar_mass: np.ndarray) -> np.ndarray:
     return 1 / molar_mass
 
 
+def mass_fractions(formula: str) -> dict[str, float]:
+    """Mass fraction of each element in a formula.
+
+    Raises
+    ------
+    LibraryError
+        The formula is empty or cannot be read.
+
+    Examples
+    --------
+    >>> {symbol: round(share, 4) for symbol, share in mass_fractions("V2O5").items()}
+    {'V': 0.5602, 'O': 0.4398}
+    """
+    if not formula.strip():
+        raise LibraryError("there is no formula", remedy="write it as in Li0.45V2O5")
+    shares = _parsed(formula).mass_fraction
+    return {str(element): float(share) for element, share in shares.items()}
+
+
 def molar_mass(formula: str) -> float:
     """Molar mass (g/mol) of a formula such as ``"Li0.45V2O5"``; NaN for an empty one.
 
@@ -93,12 +113,15 @@ def molar_mass(formula: str) -> float:
     >>> round(molar_mass("V2O5"), 2)
     181.88
     """
-    if not formula:
-        return np.nan
+    return float(_parsed(formula).mass) if formula.strip() else np.nan
+
+
+def _parsed(formula: str) -> Any:
+    """A formula as periodictable reads it."""
     import periodictable
 
     try:
-        return float(periodictable.formula(formula).mass)
+        return periodictable.formula(formula.replace(" ", ""))
     except Exception as error:  # noqa: BLE001  (the parser raises whatever its grammar meets)
         raise LibraryError(
             f"the formula {formula!r} cannot be read ({error})", remedy="write it as in Li0.45V2O5"

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.constants import N_A, c, e, h, physical_constants
+from scipy.constants import N_A
 from scipy.special import ndtr, voigt_profile
 
+from chemoscape.standards.atomic import element_absorption, mass_absorption
 from chemoscape.standards.library import Library, Standard
-from chemoscape.standards.mixing import molar_mass
+from chemoscape.standards.mixing import mass_fractions, molar_mass
 from chemoscape.standards.record import Record
 from chemoscape.standards.writing import save_library
 
@@ -49,9 +50,6 @@ CELL_VOLUME = 180.683
 
 DENSITY_NOTE = f"illustrative density: alpha-V2O5 cell volume {CELL_VOLUME} A3, Z = 2, all phases"
 
-_CM = 1e2  # centimetres in a metre
-_CLASSICAL_RADIUS = physical_constants["classical electron radius"][0] * _CM
-_HC = h * c / e * _CM  # eV cm
 _SD_PER_FWHM = 1.0 / np.sqrt(8.0 * np.log(2.0))
 
 
@@ -163,49 +161,6 @@ def jittered_peaks(phase: int) -> tuple[Peak, ...]:
     )
 
 
-def tabulated_absorption(symbol: str, energy: np.ndarray) -> np.ndarray:
-    """Atomic mass absorption from Henke's tables, ``mu = 2 r_e (h c / E) f2 N_A / M``.
-
-    Parameters
-    ----------
-    symbol : str
-        Element.
-    energy : ndarray
-        Photon energies in eV.
-
-    Returns
-    -------
-    ndarray
-        cm2/g.
-    """
-    import periodictable
-
-    element = getattr(periodictable, symbol)
-    _, f2 = element.xray.scattering_factors(energy=energy / 1000.0)
-    return 2 * _CLASSICAL_RADIUS * _HC / energy * f2 * N_A / element.mass
-
-
-def compound_absorption(x: float, energy: np.ndarray) -> np.ndarray:
-    """Tabulated mass absorption (cm2/g) of LixV2O5, its steps where the tables have them."""
-    fractions = mass_fractions(x)
-    return sum(
-        (share * tabulated_absorption(symbol, energy) for symbol, share in fractions.items()),
-        np.zeros_like(energy),
-    )
-
-
-def mass_fractions(x: float) -> dict[str, float]:
-    """Mass fractions of the elements in LixV2O5."""
-    import periodictable
-
-    masses = {
-        symbol: count * getattr(periodictable, symbol).mass
-        for symbol, count in (("Li", x), ("V", 2.0), ("O", 5.0))
-    }
-    total = sum(masses.values())
-    return {symbol: mass / total for symbol, mass in masses.items()}
-
-
 def background(x: float, energy: np.ndarray) -> np.ndarray:
     """Atomic mass absorption (cm2/g) of LixV2O5 with its steps at `THRESHOLDS`, V L3:L2 as 2:1."""
 
@@ -214,19 +169,24 @@ def background(x: float, energy: np.ndarray) -> np.ndarray:
 
     below_v, above_v = _power_law("V", energy, 480, 509), _power_law("V", energy, 540, 620)
     below_o, above_o = _power_law("O", energy, 500, 540), _power_law("O", energy, 546, 620)
-    share = mass_fractions(x)
+    share = mass_fractions(_formula(x))
     return (
-        share["Li"] * tabulated_absorption("Li", energy)
+        share.get("Li", 0.0) * element_absorption("Li", energy)
         + share["V"]
         * (below_v + (above_v - below_v) * (2 / 3 * step("V L3") + 1 / 3 * step("V L2")))
         + share["O"] * (below_o + (above_o - below_o) * step("O K"))
     )
 
 
+def _formula(x: float) -> str:
+    """Formula of LixV2O5."""
+    return f"Li{x:g}V2O5" if x else "V2O5"
+
+
 def _power_law(symbol: str, energy: np.ndarray, low: float, high: float) -> np.ndarray:
     """Tabulated curve between `low` and `high` eV, continued as a power law."""
     inside = np.linspace(low, high, 40)
-    line = np.polyfit(np.log(inside), np.log(tabulated_absorption(symbol, inside)), 1)
+    line = np.polyfit(np.log(inside), np.log(element_absorption(symbol, inside)), 1)
     return np.exp(np.polyval(line, np.log(energy)))
 
 
@@ -239,7 +199,8 @@ def spectrum(x: float, resonances: tuple[Peak, ...], energy: np.ndarray) -> np.n
     """
 
     def raw(at: np.ndarray) -> np.ndarray:
-        share = mass_fractions(x)["V"] / mass_fractions(0.0)["V"]  # areas are per vanadium atom
+        # Areas are per vanadium atom.
+        share = mass_fractions(_formula(x))["V"] / mass_fractions("V2O5")["V"]
         total = background(x, at)
         for peak in resonances:
             total = total + share * peak.area * voigt_profile(
@@ -249,7 +210,7 @@ def spectrum(x: float, resonances: tuple[Peak, ...], energy: np.ndarray) -> np.n
 
     windows = np.stack([np.linspace(low, high, 31) for low, high in SCALE_WINDOWS]).ravel()
     design = np.stack([raw(windows), np.ones_like(windows)], axis=1)
-    scale, constant = np.linalg.lstsq(design, compound_absorption(x, windows), rcond=None)[0]
+    scale, constant = np.linalg.lstsq(design, mass_absorption(_formula(x), windows), rcond=None)[0]
     return scale * raw(energy) + constant
 
 

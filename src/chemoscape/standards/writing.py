@@ -56,9 +56,11 @@ def save_library(library: Library, folder: str | Path) -> Path:
 
     Examples
     --------
+    >>> import tempfile
     >>> from chemoscape import open_library
-    >>> made = save_library(open_library("lixv2o5-model").select("alpha-V2O5"), "one-standard")
-    >>> sorted(path.name for path in made.iterdir())
+    >>> one = open_library("lixv2o5-model").select("alpha-V2O5")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sorted(path.name for path in save_library(one, folder).iterdir())
     ['alpha-V2O5.xdi', 'library.toml']
     """
     target = Path(folder).expanduser()

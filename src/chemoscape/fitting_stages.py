@@ -36,7 +36,7 @@ from chemoscape.recipe import (
     Recipe,
 )
 from chemoscape.standards.folder import open_library
-from chemoscape.standards.library import Library
+from chemoscape.standards.library import Library, require_values
 
 #: The energy axis of a stack, where it is known.
 EnergyAxis = EnergyShift | None
@@ -76,6 +76,7 @@ def standards(recipe: Recipe) -> Library:
     wanted = recipe.standards.select
     if wanted and wanted != "matched":
         library = library.select(*wanted)
+    require_values(library)
     require_groups(recipe.standards.groups, library.names)
     kept = recipe.deconvolution.singular_values
     if kept is not None and kept > len(library.names) + 2:

@@ -12,7 +12,7 @@ from chemoscape.chemistry.grid import Finer
 from chemoscape.chemistry.uncertainty import errors_of
 from chemoscape.decompose.direct import weight_covariance
 from chemoscape.errors import FitError, LibraryError, require_choice
-from chemoscape.standards.library import Library, require_library
+from chemoscape.standards.library import Library, require_library, require_values
 from chemoscape.standards.mixing import Mixture, literal_composition, mean_composition
 
 #: A pixel has a composition where its thickness exceeds its own error and a share of the thick
@@ -43,8 +43,9 @@ def composition(
     - counting: the weights' covariance through the derivative of Equation 6, per pixel. A pixel of
       one standard, where all others are at their bound, is given the error it would have if the
       neighbour in composition were free;
-    - systematic: the energy shift's error, the standards' own compositions, and standards that do
-      not quite fit the sample (`decompose.misfit`): errors that pixels have in common.
+    - systematic: the energy shift's error, the standards' own compositions and mass scales, and
+      standards that do not quite fit the sample (`decompose.misfit`): errors that pixels have in
+      common.
 
     Parameters
     ----------
@@ -77,14 +78,14 @@ def composition(
     Raises
     ------
     LibraryError
-        `library` is not the one that `maps` was made with.
+        `library` is not the one that `maps` was made with, or a standard's composition is unknown.
     FitError
         An option has no such value.
     """
     require_choice("normalise", normalise, "molar", "none")
     if refine < 1 or refine != int(refine):
         raise FitError(f"a grid cannot be refined {refine} times", remedy="give refine = 1, 2, …")
-    require_library(library)
+    require_values(require_library(library))
     if list(maps.standard.values) != list(library.names):
         raise LibraryError(
             f"the maps hold {', '.join(map(str, maps.standard.values))}, the library "

@@ -17,7 +17,7 @@ from chemoscape import blocks
 from chemoscape.errors import ChemoscapeWarning, FitError, StackError
 from chemoscape.preprocess import _change
 from chemoscape.preprocess.dose import dose_map
-from chemoscape.standards.library import Library, require_library
+from chemoscape.standards.library import Library, require_library, require_values
 
 How = Literal["repeated energies", "halves of the scan"]
 
@@ -137,7 +137,7 @@ def radiation_damage(
     ChemoscapeWarning
         The change is significant.
     """
-    require_library(library)
+    require_values(require_library(library))
     if np.ptp(library.values) == 0:
         raise FitError(
             f"all standards have the same {library.variable}, so that no change of it can be told",

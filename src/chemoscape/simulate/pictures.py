@@ -13,7 +13,7 @@ from chemoscape.errors import LibraryError, StackError
 from chemoscape.particles.sources import open_map
 from chemoscape.simulate.exposure import measurement_energies
 from chemoscape.simulate.truth import Sample, Truth, record
-from chemoscape.standards.library import Library, Standard
+from chemoscape.standards.library import Library, Standard, require_values
 
 #: A picture: its values, a map, or the file of one (PNG, TIFF, JPEG).
 Picture = np.ndarray | xr.DataArray | str | Path
@@ -258,7 +258,7 @@ def _units(
             "two standards can mix in any proportion",
             remedy="give composition as a number, two, or a picture",
         )
-    low, high = sorted(library.values)
+    low, high = sorted(require_values(library).values)
     wanted = _composition(composition, inside, pixel_um, low, high)
     rounding = 1e-9 * (high - low)
     found = wanted[inside]

@@ -49,7 +49,6 @@ from chemoscape.formats import _guard, spectra
 from chemoscape.standards import files
 from chemoscape.standards.headers import leading_number, record_from
 from chemoscape.standards.library import Library, Standard
-from chemoscape.standards.mixing import molar_mass
 
 SHIPPED = Path(__file__).parent / "data"
 SMOOTH = "lixv2o5-model-smooth"
@@ -187,7 +186,7 @@ def read_standard(folder: Path, entry: Mapping[str, Any]) -> Standard:
         optical_density=columns.get("od") if scale == "mass_absorption" else None,
         optical_density_sd=columns.get("od_sd") if scale == "mass_absorption" else None,
         formula=formula,
-        molar_mass=molar_mass(formula.replace(" ", "")) if np.isnan(mass) else mass,
+        molar_mass=mass,
         density=_number(entry, "density", toml, leading_number(fields.get("sample.density", ""))),
         scale=scale,  # type: ignore[arg-type]
         kind=_text(entry, "kind", toml, fields.get("standard.kind", "measured")),  # type: ignore[arg-type]

@@ -145,6 +145,11 @@ class Library:
         return kinds.pop() if len(kinds) == 1 else "mixed"
 
     @property
+    def scale_sd(self) -> np.ndarray:
+        """Relative standard deviation of each mass scale, in what the others do not share."""
+        return np.array([standard.scale_sd for standard in self.standards])
+
+    @property
     def energy_range(self) -> tuple[float, float]:
         """Lowest and highest energy (eV) that all standards cover."""
         return (
@@ -263,7 +268,9 @@ class Library:
         rows = [
             f"{self.name}: {len(self.standards)} standards, {low:g} to {high:g} eV, {self.variable}"
         ]
-        rows += [f"  {s.id:<24} {s.value:g}  {s.label}  [{s.kind}]" for s in self.standards]
+        for one in self.standards:
+            value = "unknown" if np.isnan(one.value) else f"{one.value:g}"
+            rows.append(f"  {one.id:<24} {value:<8} {one.label}  [{one.kind}]")
         return "\n".join(rows)
 
 
@@ -279,5 +286,24 @@ def require_library(library: object) -> Library:
         raise LibraryError(
             f"a library of standards is needed, not {type(library).__name__}",
             remedy="open it with cs.open_library",
+        )
+    return library
+
+
+def require_values(library: Library) -> Library:
+    """Return `library` if the composition of each of its standards is known.
+
+    Raises
+    ------
+    LibraryError
+        One has no value.
+    """
+    unknown = [standard.id for standard in library.standards if np.isnan(standard.value)]
+    if unknown:
+        raise LibraryError(
+            f"{', '.join(unknown)} {'has' if len(unknown) == 1 else 'have'} no value of "
+            f"{library.variable}, so that no composition can be told",
+            f"library {library.id!r}",
+            "write 'value = …' into its library.toml, or select standards that have one",
         )
     return library

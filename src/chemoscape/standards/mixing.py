@@ -24,6 +24,21 @@ class Mixture:
         """First-order (delta method) variance from the covariance of the weights, (K, K, …)."""
         return np.einsum("i...,ij...,j...->...", self.gradient, covariance, self.gradient)
 
+    def variance_of_scales(self, weights: np.ndarray, relative_sd: np.ndarray) -> np.ndarray:
+        """Variance by errors of the standards' own mass scales.
+
+        A standard whose mass absorption is too large by ``1 + δ_i`` is found too thin by as much,
+        ``dt_i = -t_i δ_i``: ``var x = Σ (∂x/∂t_i t_i σ_i)²``. What all scales share moves no
+        composition.
+
+        Parameters
+        ----------
+        weights : ndarray, shape (K, …)
+        relative_sd : ndarray, shape (K,)
+        """
+        each = relative_sd.reshape(-1, *(1,) * (weights.ndim - 1))
+        return ((self.gradient * weights * each) ** 2).sum(axis=0)
+
 
 def amounts(weights: np.ndarray, molar_mass: np.ndarray) -> np.ndarray:
     """Formula units per area, ``n_i = t_i / M_i``; the weights themselves where M is unknown.

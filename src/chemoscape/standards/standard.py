@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from chemoscape.errors import LibraryError
+from chemoscape.standards.mixing import molar_mass
 from chemoscape.standards.record import STATUSES, Record
 
 Scale = Literal["mass_absorption", "optical_density"]
@@ -43,7 +44,7 @@ class Standard:
     formula : str
         Chemical formula, "" when unknown.
     molar_mass : float
-        g/mol, NaN when unknown.
+        g/mol; that of the formula when left out, NaN when unknown.
     density : float
         g/cm3, NaN when unknown.
     scale, kind : str
@@ -85,6 +86,8 @@ class Standard:
         for name in ("energy", "spectrum", *_OPTIONAL_COLUMNS):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.float64))
+        if np.isnan(self.molar_mass):
+            object.__setattr__(self, "molar_mass", molar_mass(self.formula))
         problem = self._problem()
         if problem:
             raise LibraryError(

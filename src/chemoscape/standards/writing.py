@@ -197,8 +197,7 @@ def _row(path: Path, standard: Standard, defaults: dict[str, Any]) -> Table:
         row.add("value_sd", standard.value_sd)
     if standard.formula:
         row.add("formula", standard.formula)
-    derived = molar_mass(standard.formula.replace(" ", ""))
-    if np.isfinite(standard.molar_mass) and standard.molar_mass != derived:
+    if np.isfinite(standard.molar_mass) and standard.molar_mass != molar_mass(standard.formula):
         row.add("molar_mass", standard.molar_mass)
     if np.isfinite(standard.density):
         row.add("density", standard.density)

@@ -120,16 +120,20 @@ class Prepared:
         )
 
     def _misfit_sd(self, index: np.ndarray, weights: np.ndarray) -> float:
-        """Error of the composition by standards that do not quite fit (0 where the shift was not
-        fitted, since it is that fit that shows them), and by the error of a stretch.
+        """Error of the composition by the standards' mass scales, by standards that do not quite
+        fit (0 where the shift was not fitted, since it is that fit that shows them), and by the
+        error of a stretch. NaN where a standard's composition is unknown.
         """
         if not weights.any():
             return 0.0
-        every = np.zeros(len(self.library.names))
-        every[index] = weights
-        mixture = mean_composition(every, self.library.values, self.library.molar_mass)
+        if not set(index) <= set(self._valued):
+            return float("nan")
+        library = self._known
+        every = np.zeros(len(library.names))
+        every[np.searchsorted(self._valued, index)] = weights
+        mixture = mean_composition(every, library.values, library.molar_mass)
+        squares = float(mixture.variance_of_scales(every, library.scale_sd))
         gradient, every = mixture.gradient[:, None], every[:, None]
-        squares = 0.0
         if self.shift.misfit is not None:
             squares += (
                 float(self._propagation.misfit_sd(every, gradient, self.shift.misfit)[0]) ** 2
@@ -140,9 +144,18 @@ class Prepared:
         return float(np.sqrt(squares))
 
     @cached_property
+    def _valued(self) -> np.ndarray:
+        """Numbers of the standards whose composition is known."""
+        return np.flatnonzero(np.isfinite(self.library.values))
+
+    @cached_property
+    def _known(self) -> Library:
+        return self.library.select(*np.array(self.library.names)[self._valued])
+
+    @cached_property
     def _propagation(self) -> Propagation:
         return Propagation(
-            self.library,
+            self._known,
             self.energy,
             self.shift.at(self.energy),
             self.baseline,

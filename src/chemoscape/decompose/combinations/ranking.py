@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from chemoscape.decompose.combinations.prepare import Prepared, prepare
-from chemoscape.decompose.combinations.result import LinearCombinationFit
+from chemoscape.decompose.combinations.result import LinearCombinationFit, told
 from chemoscape.decompose.design import Baseline
 from chemoscape.decompose.energy import EnergyShift
 from chemoscape.errors import FitError
@@ -59,9 +59,9 @@ class RankedFits:
 
     @property
     def ambiguous(self) -> bool:
-        """Whether a runner-up has another composition, by 0.01 or more."""
+        """Whether a runner-up has another composition, by 0.01 or more, or an unknown one."""
         return any(
-            abs(fit.composition - self.best.composition) > NOTABLE for fit in self.runners_up
+            not abs(fit.composition - self.best.composition) <= NOTABLE for fit in self.runners_up
         )
 
     @property
@@ -106,7 +106,7 @@ class RankedFits:
                 f"{100 * share:.1f} % {name}"
                 for share, name in zip(fit.shares, fit.standards, strict=True)
             )
-            x = f"{fit.composition:.4f} ± {fit.composition_sd:.4f}"
+            x = told(fit.composition, fit.composition_sd)
             lines.append(
                 f"{rank:>4}  {x:>18}  {fit.weights.sum():>9.3g}  {fit.r_factor:>9.2e}  "
                 f"{fit.reduced_chi2:>9.3g}  "
@@ -114,7 +114,7 @@ class RankedFits:
             )
         lines += [
             "",
-            f"{best.variable} = {self.composition:.4f} ± {self.composition_sd:.4f}, the choice of "
+            f"{best.variable} = {told(self.composition, self.composition_sd)}, the choice of "
             "standards included",
         ]
         close = len(self.runners_up)

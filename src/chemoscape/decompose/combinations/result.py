@@ -133,7 +133,7 @@ class LinearCombinationFit:
             *self._table(),
             "",
             f"  energy shift  {self._shift()}",
-            f"  {self.variable} = {self.composition:.4f} ± {self.composition_sd:.4f}"
+            f"  {self.variable} = {told(self.composition, self.composition_sd)}"
             f"   ({self.composition_per_eV:+.3f} per eV of shift)",
         ]
         pairs = self.correlated
@@ -179,3 +179,10 @@ class LinearCombinationFit:
         z = self.energy_shift_z
         against = f", z = {z:+.1f} against no shift" if np.isfinite(z) else ""
         return f"{self.energy_shift_eV:+.3f} ± {self.energy_shift_sd_eV:.3f} eV{against}"
+
+
+def told(composition: float, sd: float) -> str:
+    """A composition and its standard deviation for a table, or that it is unknown."""
+    if not np.isfinite(composition):
+        return "unknown"
+    return f"{composition:.4f} ± {sd:.4f}" if np.isfinite(sd) else f"{composition:.4f} (sd unknown)"

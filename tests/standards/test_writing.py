@@ -1,0 +1,199 @@
+"""Libraries written, added to, changed: what comes back, what stays, what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chemoscape.errors import ChemoscapeError, LibraryError
+from chemoscape.standards import writing
+from chemoscape.standards.folder import open_library
+from chemoscape.standards.library import Library, Standard
+from chemoscape.standards.record import Record
+from chemoscape.standards.writing import (
+    add_standards,
+    export_standard,
+    replace_standard,
+    save_library,
+)
+
+ENERGY = np.array([700.0, 705.1234, 710.0, 720.5])
+
+
+def iron(name: str = "FeO (wüstite) [1]", **more: object) -> Standard:
+    od = np.array([0.1, 1.25, 0.8, 0.75])
+    made = Standard(
+        *(name, "wüstite, #1", 1.0, ENERGY, od * 1e4),
+        spectrum_sd=od * 10,
+        optical_density=od,
+        optical_density_sd=od / 1000,
+        formula="FeO",
+        density=5.745,
+        value_sd=0.02,
+        scale="mass_absorption",
+        source="a film, measured",
+        record=Record(remarks="one line\nanother").with_(
+            edges="Fe L3, Fe L2", orientation="c along x", uncertainty=0.031, rank=1.0
+        ),
+        metadata={"mono.name": "SGM"},
+    )
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+def library(*standards: Standard) -> Library:
+    return Library(
+        *("iron", "Iron", "Fe(II) fraction", standards or (iron(),)),
+        energy_window=(701.0, 718.0),
+        licence="CC-BY-4.0",
+        version="2",
+        doi="10.1000/1",
+    )
+
+
+def assert_same(one: Library, other: Library) -> None:
+    for field in fields(Library):
+        if field.name not in ("standards", "folder"):
+            assert getattr(one, field.name) == getattr(other, field.name), field.name
+    for a, b in zip(one.standards, other.standards, strict=True):
+        for field in fields(Standard):
+            np.testing.assert_equal(getattr(a, field.name), getattr(b, field.name), field.name)
+
+
+def test_a_library_comes_back(tmp_path: Path) -> None:
+    given = library(iron(), iron("b", value=np.nan, kind="synthetic", formula="", density=np.nan))
+    again = open_library(save_library(given, tmp_path / "deep" / "iron"))
+    made_up = again.standards[1]
+    assert made_up.record.remarks.startswith("SYNTHETIC")
+    expected = replace(given.standards[1], record=made_up.record)
+    assert_same(again, replace(given, standards=(given.standards[0], expected)))
+    assert again.standards[0].molar_mass == pytest.approx(71.844, abs=1e-3)
+
+
+def test_exported_twice_is_the_same_to_the_last_byte(tmp_path: Path) -> None:
+    save_library(library(iron(), iron("b")), tmp_path / "one")
+    save_library(open_library(tmp_path / "one"), tmp_path / "two")
+    ours, theirs = (sorted((tmp_path / n).iterdir()) for n in ("one", "two"))
+    assert [p.name for p in ours] == [p.name for p in theirs]
+    assert [p.read_bytes() for p in ours] == [p.read_bytes() for p in theirs]
+    assert_same(open_library(tmp_path / "one"), open_library(tmp_path / "two"))
+
+
+def test_the_shipped_library_comes_back(tmp_path: Path) -> None:
+    shipped = open_library("lixv2o5-model")
+    assert_same(shipped, open_library(save_library(shipped, tmp_path / "copy")))
+
+
+def test_evidence_travels_with_its_library(tmp_path: Path) -> None:
+    given = library(iron(record=Record().with_(cif="cif/feo.cif", pxrd="pxrd/feo.xy")))
+    one = tmp_path / "one"
+    save_library(replace(given, standards=(iron("b"),)), one)
+    for name in ("cif/feo.cif", "pxrd/feo.xy"):
+        (one / name).parent.mkdir()
+        (one / name).write_text(name)
+    add_standards(one, given.standards)
+    save_library(open_library(one), tmp_path / "two")
+    assert (tmp_path / "two" / "cif" / "feo.cif").read_text() == "cif/feo.cif"
+    (one / "cif" / "feo.cif").unlink()
+    with pytest.raises(LibraryError, match=r"the file 'cif/feo\.cif' is missing"):
+        save_library(open_library(one), tmp_path / "three")
+    assert not (tmp_path / "three").exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["one", "two"]  # nothing half made
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(LibraryError, match="is there already; name a folder that does not exist"):
+        save_library(library(), tmp_path)
+    with pytest.raises(LibraryError, match="is there already"):
+        save_library(library(), tmp_path / "mine.txt")
+
+
+def test_names_of_files(tmp_path: Path) -> None:
+    """Safe on every system, and never one file for two standards."""
+    names = ["../up", "a/b", "A-B", "CON: 1", "ß", "   "]
+    folder = save_library(library(*(iron(name) for name in names)), tmp_path / "odd")
+    again = open_library(folder)
+    assert again.names == names
+    assert sorted(p.name for p in folder.glob("*.xdi")) == [
+        *("A-B-2.xdi", "CON-1.xdi", "a-b.xdi", "standard.xdi", "up.xdi", "ß.xdi")
+    ]
+
+
+def test_adding_keeps_what_stands_in_the_toml(tmp_path: Path) -> None:
+    folder = save_library(library(iron("a")), tmp_path / "iron")
+    toml = folder / "library.toml"
+    toml.write_text("# my notes\n" + toml.read_text().replace('id = "iron"', 'id = "iron" # id'))
+    now = add_standards(folder, [iron("b"), iron("c")])
+    assert now.names == ["a", "b", "c"]
+    assert "# my notes" in toml.read_text()
+    assert 'id = "iron" # id' in toml.read_text()
+    np.testing.assert_array_equal(open_library(folder).standards[2].spectrum, iron().spectrum)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (iron("a"), "two standards have the id 'a'"),
+        (iron("b", scale="optical_density"), "mixes spectra in cm2/g"),
+        (iron("b", energy=ENERGY + 100), "no energy range in common"),
+    ],
+)
+def test_what_does_not_fit_is_not_added(tmp_path: Path, wrong: Standard, message: str) -> None:
+    folder = save_library(library(iron("a")), tmp_path / "iron")
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    with pytest.raises(LibraryError, match=message):
+        add_standards(folder, [wrong])
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+
+
+def test_a_standard_replaced(tmp_path: Path) -> None:
+    folder = save_library(library(iron("a"), iron("b")), tmp_path / "iron")
+    shifted = iron("b", energy=ENERGY + 0.4, density=np.nan)
+    now = replace_standard(folder, shifted)
+    np.testing.assert_allclose(now.standards[1].energy, ENERGY + 0.4)
+    assert now.standards[1].record.identity.version == "2"
+    assert (
+        np.isnan(now.standards[1].density) or "density" not in (folder / "library.toml").read_text()
+    )
+    np.testing.assert_array_equal(now.standards[0].energy, ENERGY)
+    with pytest.raises(LibraryError, match="has no standard 'z'"):
+        replace_standard(folder, iron("z"))
+
+
+def test_what_was_no_xdi_file_stays(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("700 0.1\n710 1.2\n720 0.8\n")
+    (tmp_path / "library.toml").write_text('[[standard]]\nid = "a"\nvalue = 1\nfile = "a.txt"\n')
+    read = open_library(tmp_path).standards[0]
+    now = replace_standard(tmp_path, replace(read, label="better"))
+    assert now.labels == ["better"]
+    assert (tmp_path / "a.txt").read_text().startswith("700 0.1")
+    assert 'file = "a.xdi"' in (tmp_path / "library.toml").read_text()
+
+
+def test_an_interrupted_change_leaves_a_library(tmp_path: Path) -> None:
+    folder = save_library(library(iron("a")), tmp_path / "iron")
+    real = writing.read_library
+
+    def fails(where: object) -> Library:
+        if "[[standard]]" in (folder / "library.toml").read_text() and calls:
+            raise LibraryError("does not open")
+        calls.append(1)
+        return real(where)  # type: ignore[arg-type]
+
+    calls: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writing, "read_library", fails)
+        with pytest.raises(ChemoscapeError, match="does not open"):
+            add_standards(folder, [iron("b")])
+    assert open_library(folder).names == ["a"]
+
+
+def test_one_standard_as_a_file(tmp_path: Path) -> None:
+    path = export_standard(iron(), tmp_path / "feo.xdi", "Fe(II) fraction")
+    text = path.read_text(encoding="utf-8")
+    assert "# Standard.variable: Fe(II) fraction" in text
+    assert "# Column.5: mu_mass_sd cm2/g" in text
+    assert " 705.1234 " in text

@@ -246,3 +246,46 @@ def test_a_single_row_is_interpolated_along_itself(two, twin_density):
     comp = composition(maps, two, refine=2)
     assert comp.sizes == {"y": 1, "x": 39}
     assert comp.composition.notnull().all()
+
+
+def test_errors_of_the_mass_scales_are_systematic_and_cover(two):
+    """Scales drawn off by 5 % each: the composition moves by what is stated, two times in three."""
+    shares = (0.4, 0.6)
+    density = uniform_particle(two, shares)[0].isel(y=slice(44, 47), x=slice(59, 62))
+    rng = np.random.default_rng(7)
+
+    def drawn(sd, off):
+        return replace(
+            two,
+            standards=tuple(
+                replace(
+                    one, spectrum=one.spectrum * (1 + d), record=one.record.with_(uncertainty=sd)
+                )
+                for one, d in zip(two.standards, off, strict=True)
+            ),
+        )
+
+    def at_the_centre(library):
+        comp = composition(deconvolve(density, library, energy_shift=0.0), library)
+        return (comp[name].values[1, 1] for name in ("composition", "composition_sd_systematic"))
+
+    exact, none = at_the_centre(two)
+    x, stated = at_the_centre(drawn(0.05, (0.0, 0.0)))
+    n = np.asarray(shares) / two.molar_mass
+    f = n[1] / n.sum()
+    closed = np.sqrt(2) * 0.05 * f * (1 - f) * np.ptp(two.values)
+    assert x == exact
+    assert np.hypot(none, closed) == pytest.approx(stated, rel=1e-3)
+    moved = []
+    for off in rng.normal(0, 0.05, (40, 2)):
+        found, _ = at_the_centre(drawn(0.05, off))
+        moved.append(found - exact)
+    assert np.std(moved) == pytest.approx(closed, rel=0.25)  # 40 draws: 11 % each way
+    common, _ = at_the_centre(drawn(0.05, (0.1, 0.1)))
+    assert common == pytest.approx(exact, abs=1e-6)  # what all scales share moves nothing
+
+
+def test_unknown_compositions_are_refused_by_name(maps, two):
+    unknown = replace(two, standards=(two.standards[0], replace(two.standards[1], value=np.nan)))
+    with pytest.raises(LibraryError, match=r"Li0\.45V2O5 has no value of x in LixV2O5"):
+        composition(maps, unknown)

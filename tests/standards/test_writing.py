@@ -16,7 +16,7 @@ from chemoscape.standards.record import Record
 from chemoscape.standards.writing import (
     add_standards,
     export_standard,
-    replace_standard,
+    replace_standards,
     save_library,
 )
 
@@ -152,7 +152,7 @@ def test_what_does_not_fit_is_not_added(tmp_path: Path, wrong: Standard, message
 def test_a_standard_replaced(tmp_path: Path) -> None:
     folder = save_library(library(iron("a"), iron("b")), tmp_path / "iron")
     shifted = iron("b", energy=ENERGY + 0.4, density=np.nan)
-    now = replace_standard(folder, shifted)
+    now = replace_standards(folder, [shifted])
     np.testing.assert_allclose(now.standards[1].energy, ENERGY + 0.4)
     assert now.standards[1].record.identity.version == "2"
     assert (
@@ -160,14 +160,26 @@ def test_a_standard_replaced(tmp_path: Path) -> None:
     )
     np.testing.assert_array_equal(now.standards[0].energy, ENERGY)
     with pytest.raises(LibraryError, match="has no standard 'z'"):
-        replace_standard(folder, iron("z"))
+        replace_standards(folder, [iron("z")])
+
+
+def test_all_scales_change_together_or_not_at_all(tmp_path: Path) -> None:
+    plain = {"scale": "optical_density", "optical_density": None, "optical_density_sd": None}
+    folder = save_library(library(iron("a", **plain), iron("b", **plain)), tmp_path / "iron")
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    with pytest.raises(LibraryError, match="mixes spectra in cm2/g"):
+        replace_standards(folder, [iron("a")])
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+    now = replace_standards(folder, [iron("b"), iron("a")])
+    assert now.mass_scale
+    assert now.names == ["a", "b"]
 
 
 def test_what_was_no_xdi_file_stays(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("700 0.1\n710 1.2\n720 0.8\n")
     (tmp_path / "library.toml").write_text('[[standard]]\nid = "a"\nvalue = 1\nfile = "a.txt"\n')
     read = open_library(tmp_path).standards[0]
-    now = replace_standard(tmp_path, replace(read, label="better"))
+    now = replace_standards(tmp_path, [replace(read, label="better")])
     assert now.labels == ["better"]
     assert (tmp_path / "a.txt").read_text().startswith("700 0.1")
     assert 'file = "a.xdi"' in (tmp_path / "library.toml").read_text()

@@ -108,8 +108,8 @@ def add_standards(folder: str | Path, standards: Sequence[Standard]) -> Library:
     return _written(place, document)
 
 
-def replace_standard(folder: str | Path, standard: Standard) -> Library:
-    """Write a standard of a library in place of the one with its id, its version counted up.
+def replace_standards(folder: str | Path, standards: Sequence[Standard]) -> Library:
+    """Write standards of a library in place of those with their ids, their versions counted up.
 
     What was no XDI file stays where it is; the library then lists the new file.
 
@@ -121,19 +121,36 @@ def replace_standard(folder: str | Path, standard: Standard) -> Library:
     Raises
     ------
     LibraryError
-        The library has no such standard.
+        The library has no such standard, or they do not fit the others: nothing is written.
     """
     library, place = read_library(folder), read_entries(folder).folder
-    library.select(standard.id)  # or says that there is none
+    library.select(*(standard.id for standard in standards))  # or says which is not there
+    new = {standard.id: _counted_up(standard) for standard in standards}
+    replace(library, standards=tuple(new.get(one.id, one) for one in library.standards))
     document = _document(place)
-    row = cast(AoT, document["standard"])[library.names.index(standard.id)]
+    rows = cast(AoT, document["standard"])
+    for row, name in zip(rows, library.names, strict=True):
+        if name in new:
+            _rewrite(row, new[name], place, document, library.variable)
+    return _written(place, document)
+
+
+def _counted_up(standard: Standard) -> Standard:
+    """A standard with the next version, where versions are numbers."""
     version = standard.record.identity.version
-    if version.isdigit():
-        standard = replace(standard, record=standard.record.with_(version=str(int(version) + 1)))
+    if not version.isdigit():
+        return standard
+    return replace(standard, record=standard.record.with_(version=str(int(version) + 1)))
+
+
+def _rewrite(
+    row: Table, standard: Standard, place: Path, document: tomlkit.TOMLDocument, variable: str
+) -> None:
+    """Write a standard's file afresh and say so in its row of the toml."""
     path = place / str(row["file"])
     if path.suffix != ".xdi":
         path = place / _file_names([standard], _files_in(place))[0]
-    _write_xdi(path, standard, library.variable)
+    _write_xdi(path, standard, variable)
     fresh = _row(path, standard, _defaults(document))
     fresh["file"] = path.relative_to(place).as_posix()
     for key in [key for key in row if key not in fresh]:
@@ -141,7 +158,6 @@ def replace_standard(folder: str | Path, standard: Standard) -> Library:
     for key, value in fresh.items():
         if row.get(key) != value:
             row[key] = value
-    return _written(place, document)
 
 
 def export_standard(standard: Standard, path: str | Path, variable: str = "") -> Path:

@@ -14,7 +14,7 @@ from chemoscape.standards.folder import open_library
 from chemoscape.standards.library import Library, Standard
 from chemoscape.standards.record import Record
 from chemoscape.standards.writing import (
-    add_standards,
+    add_to_folder,
     export_standard,
     replace_standards,
     save_library,
@@ -93,7 +93,7 @@ def test_evidence_travels_with_its_library(tmp_path: Path) -> None:
     for name in ("cif/feo.cif", "pxrd/feo.xy"):
         (one / name).parent.mkdir()
         (one / name).write_text(name)
-    add_standards(one, given.standards)
+    add_to_folder(one, given.standards)
     save_library(open_library(one), tmp_path / "two")
     assert (tmp_path / "two" / "cif" / "feo.cif").read_text() == "cif/feo.cif"
     (one / "cif" / "feo.cif").unlink()
@@ -126,11 +126,18 @@ def test_adding_keeps_what_stands_in_the_toml(tmp_path: Path) -> None:
     folder = save_library(library(iron("a")), tmp_path / "iron")
     toml = folder / "library.toml"
     toml.write_text("# my notes\n" + toml.read_text().replace('id = "iron"', 'id = "iron" # id'))
-    now = add_standards(folder, [iron("b"), iron("c")])
+    now = add_to_folder(folder, [iron("b"), iron("c")])
     assert now.names == ["a", "b", "c"]
     assert "# my notes" in toml.read_text()
     assert 'id = "iron" # id' in toml.read_text()
     np.testing.assert_array_equal(open_library(folder).standards[2].spectrum, iron().spectrum)
+
+
+def test_a_folder_is_made_where_there_is_none(tmp_path: Path) -> None:
+    now = add_to_folder(tmp_path / "new", [iron("a")], variable="Fe(II) fraction")
+    assert (now.id, now.variable, now.names) == ("new", "Fe(II) fraction", ["a"])
+    with pytest.raises(LibraryError, match=r"its variable is 'Fe\(II\) fraction', not 'x'"):
+        add_to_folder(tmp_path / "new", [iron("b")], variable="x")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +152,7 @@ def test_what_does_not_fit_is_not_added(tmp_path: Path, wrong: Standard, message
     folder = save_library(library(iron("a")), tmp_path / "iron")
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
     with pytest.raises(LibraryError, match=message):
-        add_standards(folder, [wrong])
+        add_to_folder(folder, [wrong])
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
 
 
@@ -199,7 +206,7 @@ def test_an_interrupted_change_leaves_a_library(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(writing, "read_library", fails)
         with pytest.raises(ChemoscapeError, match="does not open"):
-            add_standards(folder, [iron("b")])
+            add_to_folder(folder, [iron("b")])
     assert open_library(folder).names == ["a"]
 
 

@@ -24,6 +24,7 @@ Table = Literal["Henke", "Chantler"]
 _CM = 1e2  # centimetres in a metre
 _CLASSICAL_RADIUS = physical_constants["classical electron radius"][0] * _CM
 _HC = h * c / e * _CM  # eV cm
+_RANGE: dict[Table, tuple[float, float]] = {"Henke": (10.0, 3e4), "Chantler": (1.02, 9.66e5)}  # eV
 
 
 @dataclass(frozen=True)
@@ -49,17 +50,44 @@ def element_absorption(symbol: str, energy: np.ndarray, table: Table = "Henke") 
     Returns
     -------
     ndarray, shape (n,)
-        cm2/g, of photoelectric absorption; NaN where the table ends (Henke: 10 eV to 30 keV).
+        cm2/g, of photoelectric absorption; NaN where the table ends (Henke: 10 eV to 30 keV,
+        Chantler: 1 eV to 966 keV).
+
+    Raises
+    ------
+    LibraryError
+        The table has no such element.
     """
-    import periodictable
+    energy = np.asarray(energy, dtype=np.float64)
+    low, high = _RANGE[table]
+    covered = (energy >= low) & (energy <= high)
+    result = np.full(energy.shape, np.nan)
+    if covered.any():
+        result[covered] = _tabulated(symbol, energy[covered], table)
+    return result
 
-    if table == "Chantler":
-        import xraydb
 
-        return np.asarray(xraydb.mu_chantler(symbol, energy, photo=True), dtype=np.float64)
-    element = getattr(periodictable, symbol)
-    _, f2 = element.xray.scattering_factors(energy=energy / 1000.0)
-    return np.asarray(2 * _CLASSICAL_RADIUS * _HC / energy * f2 * N_A / element.mass)
+def _tabulated(symbol: str, energy: np.ndarray, table: Table) -> np.ndarray:
+    """Mass absorption (cm2/g) of an element at energies within a table."""
+    try:
+        if table == "Chantler":
+            import xraydb
+
+            return np.atleast_1d(xraydb.mu_chantler(symbol, energy, photo=True))
+        import periodictable
+
+        element = getattr(periodictable, symbol)
+        _, f2 = element.xray.scattering_factors(energy=energy / 1000.0)
+        return np.asarray(2 * _CLASSICAL_RADIUS * _HC / energy * f2 * N_A / element.mass)
+    except (AttributeError, IndexError, TypeError, ValueError):
+        raise _no_element(symbol, f"{table}'s table") from None
+
+
+def _no_element(symbol: str, table: str) -> LibraryError:
+    return LibraryError(
+        f"{table} has no element {symbol!r}",
+        remedy="write plain elements in the formula, without charges and isotopes",
+    )
 
 
 def mass_absorption(formula: str, energy: np.ndarray, table: Table = "Henke") -> np.ndarray:
@@ -110,20 +138,34 @@ def edges_of(formula: str, low: float, high: float) -> tuple[Edge, ...]:
     low, high : float
         eV, both included.
 
+    Raises
+    ------
+    LibraryError
+        The formula cannot be read, is empty, or names what is no element.
+
     Examples
     --------
     >>> [(edge.name, edge.energy) for edge in edges_of("V2O5", 500, 560)]
     [('V L3', 512.1), ('V L2', 519.8), ('O K', 543.1)]
     """
-    import xraydb
-
     found = [
-        Edge(f"{symbol} {name}", float(edge.energy), _core_width(symbol, name))
+        Edge(f"{symbol} {name}", energy, _core_width(symbol, name))
         for symbol in mass_fractions(formula)
-        for name, edge in xraydb.xray_edges(symbol).items()
-        if low <= edge.energy <= high
+        for name, energy in _edge_energies(symbol).items()
+        if low <= energy <= high
     ]
     return tuple(sorted(found, key=lambda edge: edge.energy))
+
+
+def _edge_energies(symbol: str) -> dict[str, float]:
+    """Energy (eV) of each edge of an element."""
+    import xraydb
+
+    try:
+        edges = xraydb.xray_edges(symbol)
+    except ValueError:
+        raise _no_element(symbol, "the list of edges") from None
+    return {name: float(edge.energy) for name, edge in edges.items()}
 
 
 def _core_width(symbol: str, edge: str) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chemoscape.errors import LibraryError
 from chemoscape.standards.record import PARTS, Record
 
 if TYPE_CHECKING:
@@ -78,6 +80,35 @@ def header_of(standard: Standard, variable: str) -> dict[str, str]:
     others = {_capital(key): text for key, text in standard.metadata.items()}
     lines = {**own, **known, **others}
     return {tag: " ".join(text.split()) for tag, text in lines.items() if text.strip()}
+
+
+def field_from_text(text: str) -> tuple[str, Any]:
+    """Field of a record from ``"name=value"``.
+
+    Raises
+    ------
+    LibraryError
+        There is no such field, or its value is no number where one is needed.
+
+    Examples
+    --------
+    >>> field_from_text("handling=in argon"), field_from_text("dwell_ms=2")
+    (('handling', 'in argon'), ('dwell_ms', 2.0))
+    """
+    name, equals, value = (part.strip() for part in text.partition("="))
+    known = {one.name: one for _, one in _all_fields(Record())}
+    if not equals or name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}" if near else f"use one of {', '.join(known)}"
+        raise LibraryError(f"{text!r} sets no field of a standard's record", remedy=hint)
+    if isinstance(known[name].default, str):
+        return name, value
+    try:
+        return name, float(value)
+    except ValueError:
+        raise LibraryError(
+            f"{name} is {value!r}, not a number", remedy=f"write {name}=1.5"
+        ) from None
 
 
 def leading_number(text: str) -> float:

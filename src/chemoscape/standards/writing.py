@@ -84,8 +84,19 @@ def save_library(library: Library, folder: str | Path) -> Path:
     return target
 
 
-def add_standards(folder: str | Path, standards: Sequence[Standard]) -> Library:
-    """Add standards to the library of a folder; the rest of its ``library.toml`` stays as it is.
+def add_to_folder(
+    folder: str | Path, standards: Sequence[Standard], *, variable: str | None = None
+) -> Library:
+    """Add standards to the library of a folder, which is made where there is none.
+
+    The rest of a ``library.toml`` that is there stays as it is, comments too.
+
+    Parameters
+    ----------
+    folder : str or Path
+    standards : sequence of Standard
+    variable : str, optional
+        Of a new library: what the values of its standards mean.
 
     Returns
     -------
@@ -95,9 +106,20 @@ def add_standards(folder: str | Path, standards: Sequence[Standard]) -> Library:
     Raises
     ------
     LibraryError
-        One has an id that the library has already, or is on another scale.
+        One has an id that the library has already, or is on another scale; or the library that is
+        there has another variable.
     """
+    if not (Path(folder) / "library.toml").exists():
+        name = Path(folder).resolve().name
+        save_library(Library(name, name, variable or "composition", tuple(standards)), folder)
+        return read_library(folder)
     library, place = read_library(folder), read_entries(folder).folder
+    if variable not in (None, library.variable):
+        raise LibraryError(
+            f"its variable is {library.variable!r}, not {variable!r}",
+            f"library {library.id!r}",
+            "leave the variable out, or make another library",
+        )
     replace(library, standards=(*library.standards, *standards))  # or says what does not fit
     document = _document(place)
     rows = document.setdefault("standard", tomlkit.aot())

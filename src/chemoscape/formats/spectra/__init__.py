@@ -25,11 +25,13 @@ from chemoscape.formats.spectra import _library, athena, msa
 from chemoscape.formats.spectra._labels import Column, columns_of, fields_of, find_energy
 from chemoscape.formats.spectra._records import finished, in_eV, unique_names
 from chemoscape.formats.spectra._rows import parse_rows, parse_sheet, parse_table
+from chemoscape.formats.spectra._single import apart, singles
 from chemoscape.formats.spectra._writing import write_axis2000, write_csv
 
 __all__ = [
     "parse_rows",
     "parse_table",
+    "read_all_spectra",
     "read_spectra",
     "read_spectrum",
     "read_table",
@@ -94,6 +96,49 @@ def read_spectra(path: Path, wanted: Wanted) -> Spectra:
     return finished(of_columns(text, file), wanted)
 
 
+def read_all_spectra(path: str | Path) -> tuple[Spectra, ...]:
+    """Every spectrum of a file by itself, each over its own energies and with its own facts.
+
+    `read_spectra` holds the largest set that shares one axis; here nothing is left out.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    tuple of Spectra
+        One spectrum in each, in the order of the file. ``attrs`` holds what the file says of it:
+        known facts (``element``, ``edge``, ``sample``, ``formula``, …), others under their names
+        in the file, ``unit`` of its column, ``header``, the lines above a table.
+
+    Raises
+    ------
+    FileFormatError
+        As `read_spectra`.
+    """
+    file = _guard.regular_file(path)
+    with _guard.readable(file):
+        found = _singles(file)
+    return tuple(finished(one, Wanted()) for one in found)
+
+
+def _singles(file: Path) -> list[Spectra]:
+    """Every spectrum of a file, its energies not yet distinct."""
+    if _hdf5.is_hdf5(file):
+        return singles(_library.records(file), file, _library.LAYOUT)
+    text = _text(file)
+    if athena.is_athena(text):
+        records, skipped = athena.records(text, file)
+        notes = (athena.left_out(skipped),) if skipped else ()
+        return singles(records, file, athena.LAYOUT, notes)
+    if msa.is_msa(text):
+        return [msa.parse(text, file, whole=True)]
+    spectra, columns, head = _of_columns(text, file)
+    return apart(spectra, columns, head)
+
+
 def _text(path: Path) -> str:
     """Text of a file, which may be gzipped."""
     content = _guard.read_bytes(path, limit=_guard.TEXT_LIMIT)
@@ -131,6 +176,15 @@ def _unpacked(content: bytes, where: str) -> bytes:
 
 def of_columns(text: str, path: Path) -> Spectra:
     """Columns of numbers as spectra over one of them."""
+    return _of_columns(text, path)[0]
+
+
+def _of_columns(
+    text: str, path: Path
+) -> tuple[Spectra, tuple[Column, ...] | None, tuple[str, ...]]:
+    """Columns of numbers as spectra, the columns they stand in if those have names, and the lines
+    above.
+    """
     if text.lstrip().startswith(";"):  # XDI takes it for a comment too
         text = "\n".join(re.sub(r"^\s*;", "#", line) for line in text.splitlines())
     sheet = parse_sheet(text, where=str(path))
@@ -151,7 +205,9 @@ def of_columns(text: str, path: Path) -> Spectra:
         attrs=_attributes(fields, _first(sheet.head)),
         notes=(*notes, *said),
     )
-    return _as_axis2000(spectra, sheet.head) if _AXIS2000.fullmatch(_first(sheet.head)) else spectra
+    if _AXIS2000.fullmatch(_first(sheet.head)):
+        spectra = _as_axis2000(spectra, sheet.head)
+    return spectra, tuple(columns[k] for k in others) if columns else None, sheet.head
 
 
 def _names(

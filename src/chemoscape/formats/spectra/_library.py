@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -12,9 +13,35 @@ from chemoscape.formats import _hdf5
 from chemoscape.formats._source import Spectra, Wanted
 from chemoscape.formats.spectra._records import Record, in_eV, together
 
+LAYOUT = "HDF5 library"
+
+#: More attributes than any spectrum has.
+_MOST_FACTS = 100
+
 
 def read(path: Path, wanted: Wanted) -> Spectra:
-    """The spectra of a library.
+    """The spectra of a library that share one energy axis, or the one asked for.
+
+    Raises
+    ------
+    FileFormatError
+        The file is damaged, or holds no spectra in this layout.
+    """
+    chosen, choices, notes = together(records(path), path, wanted)
+    energy, said = in_eV(chosen[0].energy, "")
+    return Spectra(
+        where=path,
+        energy=energy,
+        values=np.stack([record.values for record in chosen]),
+        names=tuple(record.name for record in chosen),
+        attrs={"layout": LAYOUT},
+        choices=choices,
+        notes=(*notes, *said),
+    )
+
+
+def records(path: Path) -> list[Record]:
+    """Every spectrum of a library, each over its own energies.
 
     Raises
     ------
@@ -28,24 +55,14 @@ def read(path: Path, wanted: Wanted) -> Spectra:
             if isinstance(folder, h5py.Group)
             else []
         )
-        records = [record for group in groups if (record := _record(group, str(path)))]
-    if not records:
+        found = [record for group in groups if (record := _record(group, str(path)))]
+    if not found:
         raise FileFormatError(
             "is an HDF5 file without spectra in a layout known here (/spectra/…/x and y)",
             str(path),
             "open a stack of images with cs.open_stack",
         )
-    chosen, choices, notes = together(records, path, wanted)
-    energy, said = in_eV(chosen[0].energy, "")
-    return Spectra(
-        where=path,
-        energy=energy,
-        values=np.stack([record.values for record in chosen]),
-        names=tuple(record.name for record in chosen),
-        attrs={"layout": "HDF5 library"},
-        choices=choices,
-        notes=(*notes, *said),
-    )
+    return found
 
 
 def _record(group: h5py.Group, where: str) -> Record | None:
@@ -61,4 +78,19 @@ def _record(group: h5py.Group, where: str) -> Record | None:
             "the file is damaged: copy it again",
         )
     label = _hdf5.attribute_text(group, "label") or str(group.name).rsplit("/", 1)[-1]
-    return Record(label, x, y)
+    return Record(label, x, y, _facts(group))
+
+
+def _facts(group: h5py.Group) -> dict[str, str]:
+    """Attributes of a spectrum as texts."""
+    facts = {}
+    for name in list(group.attrs)[:_MOST_FACTS]:
+        value = _hdf5.attribute(group, name)
+        if text := _hdf5.plain_text(value) or _number(value):
+            facts[str(name).lower()] = text
+    return facts
+
+
+def _number(value: Any) -> str:
+    """Text of a number, "" of anything else."""
+    return f"{value:.9g}" if isinstance(value, np.number) and np.isrealobj(value) else ""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +24,15 @@ _LOWEST_EV = 20.0
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """One spectrum: its name, energies (eV) and values."""
+    """One spectrum: its name, energies (eV) and values, what the file says of it alone, and what a
+    user must know of it.
+    """
 
     name: str
     energy: np.ndarray
     values: np.ndarray
+    facts: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def unique_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -52,18 +56,30 @@ def unique_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(unique)
 
 
-def together(
-    records: Sequence[Record], where: Path, wanted: Wanted
-) -> tuple[list[Record], tuple[Choice, ...], tuple[str, ...]]:
-    """The record that was asked for, or the largest set that shares its energies; the choice, and
-    what to say of the others.
+def named(records: Sequence[Record], where: Path) -> list[Record]:
+    """Records with names of their own.
+
+    Raises
+    ------
+    FileFormatError
+        They are more than any project holds.
     """
     if len(records) > _MOST_RECORDS:
         raise FileFormatError(
             f"holds {len(records)} spectra, which no project does", str(where), "copy it again"
         )
     names = unique_names([record.name for record in records])
-    records = [replace(record, name=name) for record, name in zip(records, names, strict=True)]
+    return [replace(record, name=name) for record, name in zip(records, names, strict=True)]
+
+
+def together(
+    records: Sequence[Record], where: Path, wanted: Wanted
+) -> tuple[list[Record], tuple[Choice, ...], tuple[str, ...]]:
+    """The record that was asked for, or the largest set that shares its energies; the choice, and
+    what to say of the others.
+    """
+    records = named(records, where)
+    names = [record.name for record in records]
     for kind in ("region", "channel"):
         wish = getattr(wanted, kind)
         if wish is not None:

@@ -21,6 +21,8 @@ from chemoscape.formats.spectra._rows import lines_of
 _KEY = re.compile(r"#\s*([A-Za-z]\w{0,40})[^:]*:(.*)")
 _NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:\s?[eE][-+]?\d+)?)")
 
+_OF_NUMBERS = ("FORMAT", "NPOINTS", "NCOLUMNS", "XUNITS", "DATATYPE", "XPERCHAN", "OFFSET")
+
 _DAMAGED = "the file is truncated or damaged: copy it again"
 
 
@@ -29,8 +31,8 @@ def is_msa(text: str) -> bool:
     return re.match(r"\s*#\s*FORMAT[^:\n]*:\s*EMSA/MAS", text, re.IGNORECASE) is not None
 
 
-def parse(text: str, path: Path) -> Spectra:
-    """The spectrum of an EMSA/MAS file.
+def parse(text: str, path: Path, *, whole: bool = False) -> Spectra:
+    """The spectrum of an EMSA/MAS file; `whole` keeps every line of its header.
 
     Raises
     ------
@@ -73,7 +75,7 @@ def parse(text: str, path: Path) -> Spectra:
         values=values[np.newaxis],
         names=(facts.get("TITLE") or path.stem,),
         quantity="counts" if "count" in facts.get("YUNITS", "").lower() else "",
-        attrs={"layout": "EMSA/MAS", **_attributes(facts)},
+        attrs={**(_header(facts) if whole else {}), "layout": "EMSA/MAS", **_attributes(facts)},
         notes=notes,
     )
 
@@ -124,3 +126,8 @@ def _attributes(facts: Mapping[str, str]) -> dict[str, str]:
     """Flat facts of the spectrum."""
     names = {"DATE": "date", "TIME": "time", "OWNER": "owner", "SIGNALTYPE": "signal"}
     return {name: facts[key] for key, name in names.items() if facts.get(key)}
+
+
+def _header(facts: Mapping[str, str]) -> dict[str, str]:
+    """Every line of the header by its keyword, those about the numbers left out."""
+    return {key.lower(): text for key, text in facts.items() if text and key not in _OF_NUMBERS}

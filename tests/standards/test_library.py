@@ -139,12 +139,21 @@ def test_impossible_libraries() -> None:
         Library("n", "n", "x", (line("a", 1), line("a", 2)))
     with pytest.raises(LibraryError, match=r"mixes spectra in cm2/g .* \('b' differs from 'a'\)"):
         Library("n", "n", "x", (line("a", 1), line("b", 2, scale="mass_absorption")))
-    with pytest.raises(LibraryError, match="no energy range in common"):
-        Library("n", "n", "x", (line("a", 1, 500, 510), line("b", 2, 515, 520)))
     with pytest.raises(LibraryError, match=r"no standard 'aa'; it holds a, b; did you mean 'a'"):
         two().select("aa")
     with pytest.raises(LibraryError, match="energy window runs from 510 to 505"):
         two(energy_window=(510, 505))
+
+
+def test_standards_of_different_edges() -> None:
+    """Kept in one library, and refused where they would be fitted together."""
+    apart = Library("n", "n", "x", (line("a", 1, 500, 510), line("b", 2, 515, 520)))
+    assert apart.energy_window is None
+    assert "of different edges" in str(apart)
+    assert apart.select("b").energy_window == (515, 520)
+    for use in (lambda: apart.energy_range, lambda: apart.spectra([505.0])):
+        with pytest.raises(LibraryError, match="no energy range in common; select standards"):
+            use()
 
 
 # --- from folders ---

@@ -36,7 +36,8 @@ class Library:
     standards : sequence of Standard
         At least one; ids differ.
     energy_window : pair of float, optional
-        Range (eV) meant for fits; all that the spectra share when left out.
+        Range (eV) meant for fits; all that the spectra share when left out, None where they share
+        none.
     licence : str
         Licence of the spectra.
     version, doi : str
@@ -87,14 +88,9 @@ class Library:
                 where,
                 "give all of them the same scale",
             )
-        low, high = self.energy_range
-        if low >= high:
-            raise LibraryError(
-                "its spectra have no energy range in common",
-                where,
-                "use standards measured over the same edge",
-            )
-        window = (low, high) if self.energy_window is None else self.energy_window
+        if self.energy_window is None and not self.overlapping:
+            return
+        window = self.energy_range if self.energy_window is None else self.energy_window
         if not window[0] < window[1]:
             raise LibraryError(
                 f"its energy window runs from {window[0]:g} to {window[1]:g} eV",
@@ -150,8 +146,32 @@ class Library:
         return np.array([standard.scale_sd for standard in self.standards])
 
     @property
+    def overlapping(self) -> bool:
+        """Whether its standards have energies in common; those of different edges have none, and
+        cannot be fitted together.
+        """
+        low, high = self._common_range()
+        return low < high
+
+    @property
     def energy_range(self) -> tuple[float, float]:
-        """Lowest and highest energy (eV) that all standards cover."""
+        """Lowest and highest energy (eV) that all standards cover.
+
+        Raises
+        ------
+        LibraryError
+            They have none in common.
+        """
+        if not self.overlapping:
+            raise LibraryError(
+                "its spectra have no energy range in common",
+                f"library {self.id!r}",
+                "select standards measured over the same edge",
+            )
+        return self._common_range()
+
+    def _common_range(self) -> tuple[float, float]:
+        """Highest of the lowest and lowest of the highest energies."""
         return (
             max(float(standard.energy[0]) for standard in self.standards),
             min(float(standard.energy[-1]) for standard in self.standards),
@@ -264,13 +284,15 @@ class Library:
         )
 
     def __str__(self) -> str:
-        low, high = self.energy_range
-        rows = [
-            f"{self.name}: {len(self.standards)} standards, {low:g} to {high:g} eV, {self.variable}"
-        ]
+        if self.overlapping:
+            span = "{:g} to {:g} eV".format(*self.energy_range)
+        else:
+            span = "of different edges"
+        rows = [f"{self.name}: {len(self.standards)} standards, {span}, {self.variable}"]
         for one in self.standards:
             value = "unknown" if np.isnan(one.value) else f"{one.value:g}"
-            rows.append(f"  {one.id:<24} {value:<8} {one.label}  [{one.kind}]")
+            own = "" if self.overlapping else f"  {one.energy[0]:g} to {one.energy[-1]:g} eV"
+            rows.append(f"  {one.id:<24} {value:<8} {one.label}  [{one.kind}]{own}")
         return "\n".join(rows)
 
 

@@ -30,7 +30,7 @@ CAUTION = (
     "SYNTHETIC model spectrum, not measured: to learn, test and demonstrate, never as evidence."
 )
 _UNITS = {"energy": "eV", "mu_mass": "cm2/g", "mu_mass_sd": "cm2/g"}
-_UNSAFE = re.compile(r"[^\w.+-]+")
+_UNSAFE = re.compile(r"[^\w.+]+")
 
 
 def save_library(library: Library, folder: str | Path) -> Path:
@@ -126,6 +126,8 @@ def add_to_folder(
     for standard, name in zip(standards, _file_names(standards, _files_in(place)), strict=True):
         _write_xdi(place / name, standard, library.variable)
         _copy_evidence(standard, place, place)
+        if rows:
+            rows[-1].add(tomlkit.nl())  # an empty line before the next
         rows.append(_row(place / name, standard, _defaults(document)))
     return _written(place, document)
 
@@ -210,8 +212,9 @@ def _fill(folder: Path, library: Library) -> None:
     for key, value in said.items():
         if value:
             document.add(key, value)
-    if library.energy_window != library.energy_range:
-        document.add("energy_window", list(library.energy_window or ()))
+    window = library.energy_window
+    if window is not None and not (library.overlapping and window == library.energy_range):
+        document.add("energy_window", list(window))
     for key, value in shared.items():
         document.add(key, value)
     rows = tomlkit.aot()

@@ -1,4 +1,4 @@
-"""The command line's `standards`: look at libraries, and fit spectra by them."""
+"""The command line's `standards`: look at libraries, check and compare them, fit spectra."""
 
 from __future__ import annotations
 
@@ -8,9 +8,21 @@ from typing import Literal
 
 from cyclopts import App
 
+from chemoscape.cli_library import (
+    add_standards,
+    calibrate_standard,
+    export_standards,
+    scale_standards,
+)
 from chemoscape.console import answer, warnings_in_a_line
 
-standards_app = App(name="standards", help="Look at libraries of standard spectra, fit by them.")
+standards_app = App(
+    name="standards", help="Libraries of standard spectra: make, check, compare, fit by them."
+)
+standards_app.command(add_standards, name="add")
+standards_app.command(calibrate_standard, name="calibrate")
+standards_app.command(scale_standards, name="scale")
+standards_app.command(export_standards, name="export")
 
 
 @standards_app.command(name="list")
@@ -28,17 +40,126 @@ def list_standards() -> int:
 
 
 @standards_app.command(name="show")
-def show_standards(library: str, /) -> int:
-    """Show the standards of a library.
+def show_standards(
+    library: str, standard: str | None = None, /, *, figure: Path | None = None
+) -> int:
+    """Show the standards of a library, or all that is known of one of them.
+
+    Examples:
+    chemoscape standards show lixv2o5-model --figure library.png
+    chemoscape standards show my-iron pyrite
 
     Parameters
     ----------
     library
         A shipped library's name, or a folder with library.toml.
+    standard
+        Id of one of its standards.
+    figure
+        Where to draw the spectra (PNG or PDF).
     """
     from chemoscape.standards.folder import open_library
+    from chemoscape.standards.headers import header_of
 
-    print(open_library(library))
+    opened = open_library(library)
+    if standard is None:
+        print(opened)
+    else:
+        opened = opened.select(standard)
+        one = opened.standards[0]
+        header = header_of(one, opened.variable)
+        width = max(map(len, header))
+        print("\n".join(f"{tag:<{width}}  {text}" for tag, text in header.items()))
+        if one.record.remarks:
+            print(f"\n{one.record.remarks}")
+    if figure is not None:
+        from chemoscape.report.panels import save_figure
+        from chemoscape.report.standards import standards_figure
+
+        save_figure(standards_figure(opened.standards, title=opened.name), figure)
+        print(f"wrote {figure}", file=sys.stderr)
+    return 0
+
+
+@standards_app.command(name="check")
+def check_standards(
+    library: str, /, *, noise: float = 1.0, all: bool = False, json: bool = False
+) -> int:
+    """Check whether a library is fit to use: each check with number, threshold, verdict and remedy.
+
+    Exit status 0 when nothing failed, 2 otherwise; warnings do not fail.
+
+    Examples:
+    chemoscape standards check my-iron
+    chemoscape standards check lixv2o5-model --noise 2 --all
+
+    Parameters
+    ----------
+    library
+        A shipped library's name, or a folder with library.toml.
+    noise
+        Of the spectra that will be fitted, per cent of their highest optical density.
+    all
+        Print what passed too.
+    json
+        Print as JSON.
+    """
+    from dataclasses import asdict
+
+    from chemoscape.curation.checking import check_library
+
+    with warnings_in_a_line():
+        report = check_library(library, noise=noise / 100)
+    text = f"{str(report).splitlines()[0]}\n\n{report.table(all=True)}" if all else str(report)
+    answer(asdict(report), text, json)
+    return 2 if report.failed else 0
+
+
+@standards_app.command(name="compare")
+def compare_standards(
+    library: str,
+    /,
+    *ids: str,
+    noise: float = 1.0,
+    figure: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Compare standards: condition number, what each adds to the others, which pairs can be told
+    apart in noise.
+
+    Examples:
+    chemoscape standards compare lixv2o5-model --noise 1 --figure compare.png
+    chemoscape standards compare my-iron pyrite hematite --noise 3
+
+    Parameters
+    ----------
+    library
+        A shipped library's name, or a folder with library.toml.
+    ids
+        Standards to compare; default: all.
+    noise
+        Of the spectra that will be fitted, per cent of their highest optical density.
+    figure
+        Where to draw the overlay and the table of pairs (PNG or PDF).
+    json
+        Print as JSON.
+    """
+    from dataclasses import asdict
+
+    from chemoscape.curation.separability import separability
+    from chemoscape.standards.folder import open_library
+
+    opened = open_library(library)
+    if ids:
+        opened = opened.select(*ids)
+    found = separability(opened, noise=noise / 100)
+    answer(asdict(found), str(found), json)
+    if figure is not None:
+        from chemoscape.report.panels import save_figure
+        from chemoscape.report.standards import comparison_figure
+
+        save_figure(comparison_figure(opened, found), figure)
+        print(f"wrote {figure}", file=sys.stderr)
     return 0
 
 

@@ -1,0 +1,170 @@
+"""Whether one standard's energy axis is off, by what the others say."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from chemoscape.curation.explained import own_energies, unexplained
+from chemoscape.curation.findings import Finding, Verdict
+from chemoscape.curation.parts import known_edges
+from chemoscape.decompose.energy import SEARCH_EV, fit_energy_shift
+from chemoscape.errors import ChemoscapeError
+from chemoscape.standards.library import Library
+
+SHIFT_WARNING_EV, SHIFT_ERROR_EV = 0.15, 0.2
+#: A shift must be this many of its standard deviations, make the others explain the standard so
+#: much better, and leave no more than this. Chemistry moves and widens edges too: measured K edges
+#: of iron reach 4.5 standard deviations of which none is an axis, while the six synthetic standards
+#: moved by 0.3 eV reach 7.3 to 170.
+SDS_WARNING, SDS_ERROR = 4.0, 7.0
+RATIO, MOST_LEFT = 1.2, 0.25
+#: Oxidation moves a K edge by more than the usual search reaches, with up to 14 standard
+#: deviations; an axis off by as much shows with 160.
+SDS_FAR = 20.0
+#: Half width (eV) of the search where the usual one ends in a shift at its limit.
+WIDE_SEARCH_EV = 4.0
+#: Share of the core level's natural width below which a shift passes for chemistry.
+OF_WIDTH = 0.25
+LEAST_STANDARDS = 3
+_AGAIN = "calibrate it again against a feature of known energy"
+
+
+@dataclass(frozen=True)
+class AxisShift:
+    """Shift of a standard's energy axis against others, eV, and what these leave of it.
+
+    ``shift = E(standard's axis) - E(others' axis)``: +0.4 when a feature at 517.0 eV in the others
+    stands at 517.4 eV in this one.
+    """
+
+    shift: float
+    sd: float
+    left: float
+    left_without: float
+    at_limit: bool = False
+
+    @property
+    def ratio(self) -> float:
+        """How much better the others explain it once it is shifted."""
+        return self.left_without / self.left if self.left > 0 else np.inf
+
+    @property
+    def significance(self) -> float:
+        """The shift over its standard deviation."""
+        return abs(self.shift) / self.sd if self.sd > 0 else np.inf
+
+    def verdict(self, tolerance: float = SHIFT_ERROR_EV) -> Verdict:
+        """Whether the axis is to blame; `tolerance` in eV."""
+        if self.left > MOST_LEFT:
+            return "not known"
+        if self.ratio < RATIO:
+            return "pass"
+        sure = SDS_ERROR if abs(self.shift) <= SEARCH_EV else SDS_FAR
+        if abs(self.shift) > tolerance and self.significance >= sure and not self.at_limit:
+            return "fail"
+        near = tolerance * SHIFT_WARNING_EV / SHIFT_ERROR_EV
+        return "warn" if abs(self.shift) > near and self.significance >= SDS_WARNING else "pass"
+
+
+def axis_shift(library: Library, name: str, others: Sequence[str]) -> AxisShift:
+    """Shift of a standard's axis against others that are fitted to it, non-negative.
+
+    Raises
+    ------
+    FitError
+        Too few energies for so many standards and a shift.
+    LibraryError
+        They share no energies.
+    """
+    together = library.select(name, *others)
+    found = _fitted(together, SEARCH_EV)
+    if found.at_limit:
+        with contextlib.suppress(ChemoscapeError):  # the range may be too short for that
+            found = _fitted(together, WIDE_SEARCH_EV)
+    return found
+
+
+def _fitted(library: Library, search: float) -> AxisShift:
+    """Shift of the first standard against the others, by a search of that half width (eV)."""
+    energy = own_energies(library)
+    first, rest = library.select(library.names[0]), library.select(*library.names[1:])
+    fitted = fit_energy_shift(
+        first.spectra(energy).values, None, energy, rest, search=search, look_for_stretch=False
+    )
+    inside = own_energies(library, margin=search)
+    y = first.spectra(inside).values[0]
+    left, without = (
+        unexplained(y, rest.spectra(inside, shift=shift).values)[0] for shift in (fitted.value, 0.0)
+    )
+    return AxisShift(fitted.value, fitted.sd, left, without, fitted.at_limit)
+
+
+def axis_shifts(library: Library) -> tuple[dict[str, AxisShift], tuple[str, ...]]:
+    """Each standard's shift against those whose axes are not off, and whose are.
+
+    One shifted standard spoils the sums that explain the others. So the likeliest (the largest
+    gain by a shift) is left out and the others are looked at again, until none is left that would
+    fail, or fewer than three remain.
+
+    Raises
+    ------
+    FitError, LibraryError
+        As `axis_shift`.
+    """
+    tolerances = {standard.id: tolerance_of(library, standard.id) for standard in library.standards}
+    sound, off = list(library.names), []
+    while len(sound) >= LEAST_STANDARDS:
+        found = {n: axis_shift(library, n, [o for o in sound if o != n]) for n in sound}
+        bad = [n for n in sound if found[n].verdict(tolerances[n]) == "fail"]
+        if not bad:
+            break
+        worst = max(bad, key=lambda n: found[n].ratio)
+        sound.remove(worst)
+        off.append(worst)
+    shifts = {n: axis_shift(library, n, [o for o in sound if o != n]) for n in library.names}
+    return shifts, tuple(off)
+
+
+def tolerance_of(library: Library, name: str) -> float:
+    """Shift (eV) that fails: 0.2, or a quarter of the narrowest edge's natural width."""
+    widths = [edge.width for edge in known_edges(library.select(name).standards[0])]
+    known = [width for width in widths if np.isfinite(width)]
+    return max(SHIFT_ERROR_EV, OF_WIDTH * min(known)) if known else SHIFT_ERROR_EV
+
+
+def check_axes(library: Library) -> list[Finding]:
+    """A finding for each standard on its energy axis against the others'."""
+    name = "energy axis"
+    wanted = f"|shift| <= {SHIFT_ERROR_EV} eV"
+    if len(library.names) < LEAST_STANDARDS:
+        why = f"{len(library.names)} standards, {LEAST_STANDARDS} are needed to tell whose is off"
+        return [Finding("", name, "not known", None, "eV", wanted, detail=why)]
+    try:
+        shifts, off = axis_shifts(library)
+    except ChemoscapeError as error:
+        return [Finding("", name, "not known", None, "eV", wanted, error.remedy, error.what)]
+    findings = []
+    for one, found in shifts.items():
+        tolerance = tolerance_of(library, one)
+        verdict = found.verdict(tolerance)
+        if verdict == "fail" and one not in off:
+            verdict = "warn"  # fewer than three are left: no telling whose axis it is
+        limit = " or more" if found.at_limit else ""
+        findings.append(
+            Finding(
+                one,
+                name,
+                verdict,
+                found.shift,
+                "eV",
+                f"|shift| <= {tolerance:.2g} eV",
+                _AGAIN if verdict in ("warn", "fail") else "",
+                f"{found.shift:+.3f} ± {found.sd:.2g} eV{limit} against the others, which leave "
+                f"{found.left:.3f} of it, {found.left_without:.3f} without a shift",
+            )
+        )
+    return findings

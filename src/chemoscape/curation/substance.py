@@ -1,0 +1,299 @@
+"""Checks of a substance: its composition, formula, molar mass, structure and table agree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from chemoscape.curation.findings import Finding, Verdict
+from chemoscape.curation.parts import Parts, noise_sd
+from chemoscape.errors import ChemoscapeError
+from chemoscape.standards.mass_scale import agreement
+from chemoscape.standards.mixing import mass_fractions, molar_mass
+from chemoscape.standards.standard import Standard
+from chemoscape.standards.structure import Structure, read_structure
+
+#: Composition and formula may differ by this much: formulas are written to two decimals.
+VALUE_TOLERANCE = 0.02
+MOLAR_MASS_TOLERANCE = 0.01
+#: Formula and density of a structure, and the tabulated absorption, may differ by this share.
+SHARE = 0.05
+#: Elements with less of the mass than this are not asked for in a structure: diffraction hardly
+#: sees lithium.
+_LEAST_SHARE = 0.05
+
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₓ₊₋−", "0123456789x+--", "_{}$() ")
+_VARIABLE = re.compile(r"^\s*([a-z])\s+(?:in|of)\s+(\S+)")
+_PIECE = re.compile(r"([A-Z][a-z]?)")
+
+
+def template_of(variable: str) -> dict[str, tuple[float, float]] | None:
+    """Amount ``a + b v`` of each element as a composition variable gives it, None if it does not.
+
+    Parameters
+    ----------
+    variable : str
+        ``"x in LixV2O5"``, ``"y in LiNi1-yCoyO2"``; brackets, underscores and subscripts are read
+        over.
+
+    Returns
+    -------
+    dict of str to (a, b), or None
+
+    Examples
+    --------
+    >>> template_of("x in LixV2O5")
+    {'Li': (0.0, 1.0), 'V': (2.0, 0.0), 'O': (5.0, 0.0)}
+    >>> template_of("x in Li1-xFePO4")["Li"]
+    (1.0, -1.0)
+    >>> template_of("Fe(II) fraction") is None
+    True
+    """
+    found = _VARIABLE.match(variable)
+    if not found:
+        return None
+    letter, formula = found[1], found[2].translate(_SUBSCRIPTS)
+    pieces = _PIECE.split(formula)
+    if pieces[0]:
+        return None
+    amounts: dict[str, tuple[float, float]] = {}
+    for symbol, subscript in zip(pieces[1::2], pieces[2::2], strict=True):
+        if len(symbol) == 2 and symbol[1] == letter and not _is_element(symbol):
+            symbol, subscript = symbol[0], letter + subscript
+        amount = _linear(subscript, letter)
+        if amount is None or not _is_element(symbol):
+            return None
+        a, b = amounts.get(symbol, (0.0, 0.0))
+        amounts[symbol] = (a + amount[0], b + amount[1])
+    return amounts if any(b for _, b in amounts.values()) else None
+
+
+def _linear(text: str, letter: str) -> tuple[float, float] | None:
+    """A subscript such as ``"2"``, ``"x"``, ``"1-x"`` or ``"2x"`` as (constant, factor)."""
+    constant, factor = (1.0, 0.0) if not text else (0.0, 0.0)
+    terms = re.findall(rf"([+-]?)(\d*\.?\d*)({letter}?)", text)
+    if "".join("".join(term) for term in terms) != text:
+        return None
+    for sign, number, named in terms:
+        if not number and not named:
+            continue
+        size = (float(number) if number else 1.0) * (-1 if sign == "-" else 1)
+        constant, factor = constant + size * (not named), factor + size * bool(named)
+    return constant, factor
+
+
+def _is_element(symbol: str) -> bool:
+    import periodictable
+
+    return any(element.symbol == symbol for element in periodictable.elements)
+
+
+def amounts_of(formula: str) -> dict[str, float]:
+    """Relative amounts of the elements in a formula."""
+    shares = mass_fractions(formula)
+    return {symbol: share / molar_mass(symbol) for symbol, share in shares.items()}
+
+
+def value_by_formula(formula: str, template: Mapping[str, tuple[float, float]]) -> float:
+    """Value of the composition variable by a formula.
+
+    All amounts ``k (a_i + b_i v)``, with k free: least squares over the elements.
+
+    Returns
+    -------
+    float
+        NaN when the template holds a formula of other elements or proportions, at any value.
+    """
+    amounts = amounts_of(formula)
+    if set(amounts) - set(template):
+        return float("nan")
+    symbols = list(template)
+    a, b = (np.array([template[symbol][k] for symbol in symbols]) for k in (0, 1))
+    n = np.array([amounts.get(symbol, 0.0) for symbol in symbols])
+    n /= n.max()
+    # n = k a + (k v) b
+    (k, kv), *_ = np.linalg.lstsq(np.stack([a, b], axis=1), n, rcond=None)
+    if k <= 0 or np.abs(n - k * a - kv * b).max() > VALUE_TOLERANCE:
+        return float("nan")
+    return float(kv / k)
+
+
+def check_value(standard: Standard, variable: str) -> Finding:
+    """The value of the composition variable is the one that the formula gives."""
+    name, allowed = "x and formula", max(VALUE_TOLERANCE, 2 * standard.value_sd)
+    template = template_of(variable)
+    if template is None or not standard.formula or not np.isfinite(standard.value):
+        why = (
+            f"the variable {variable!r} names no formula with one letter for a number"
+            if template is None
+            else "its formula is not known"
+            if not standard.formula
+            else "its value is not known"
+        )
+        return Finding(standard.id, name, "not known", None, "", f"<= {allowed:g}", "", why)
+    told = value_by_formula(standard.formula, template)
+    held, fixed = set(amounts_of(standard.formula)), {s for s, (a, _) in template.items() if a}
+    if held - set(template) and held >= fixed:
+        return Finding(
+            standard.id,
+            name,
+            "warn",
+            None,
+            "",
+            f"<= {allowed:g}",
+            "look at the formula",
+            f"{standard.formula} holds more than {variable!r} speaks of: its value is not checked",
+        )
+    if np.isnan(told):
+        return Finding(
+            standard.id,
+            name,
+            "fail",
+            None,
+            "",
+            f"<= {allowed:g}",
+            "correct the formula, or the library's variable",
+            f"{standard.formula} is no {variable}",
+        )
+    off = abs(told - standard.value)
+    bad = off > allowed + 1e-9
+    return Finding(
+        standard.id,
+        name,
+        "fail" if bad else "pass",
+        off,
+        "",
+        f"<= {allowed:g}",
+        "correct the value, or the formula" if bad else "",
+        f"{standard.formula} gives {told:.3g}, its value is {standard.value:.3g}",
+    )
+
+
+def check_molar_mass(standard: Standard) -> Finding | None:
+    """The molar mass is that of the formula (or a whole multiple); None when either is unknown."""
+    derived = molar_mass(standard.formula)
+    if not np.isfinite(derived) or not np.isfinite(standard.molar_mass):
+        return None
+    off = abs(standard.molar_mass / derived - 1)
+    bad = off > MOLAR_MASS_TOLERANCE
+    return Finding(
+        standard.id,
+        "molar mass",
+        "fail" if bad else "pass",
+        100 * off,
+        "%",
+        f"<= {100 * MOLAR_MASS_TOLERANCE:g} %",
+        "leave molar_mass out: the formula gives it" if bad else "",
+        f"{standard.molar_mass:.2f} g/mol, {standard.formula} has {derived:.2f}",
+    )
+
+
+def check_table(standard: Standard, parts: Parts) -> Finding | None:
+    """On the mass scale the spectrum follows the tables outside its edges; None on another.
+
+    Noise may move it by three standard deviations of a single value beyond that.
+    """
+    if standard.scale != "mass_absorption":
+        return None
+    name, wanted = "mass scale", f"<= {100 * SHARE:g} %"
+    try:
+        ratios = np.array(agreement(standard))
+    except ChemoscapeError as error:
+        return Finding(
+            standard.id, name, "not known", None, "%", wanted, error.remedy, detail=error.what
+        )
+    off = ratios - 1
+    if not np.isfinite(off).any():
+        return Finding(
+            standard.id, name, "not known", None, "%", wanted, detail="no window outside its edges"
+        )
+    worst = float(np.nanmax(np.abs(off)))
+    sd = np.nan_to_num(noise_sd(standard, parts))
+    levels = [np.abs(standard.spectrum[p]) for p in (parts.pre, parts.post)]
+    by_noise = np.array([3 * sd / np.median(one) if one.any() else 0.0 for one in levels])
+    bad = bool((np.abs(off) > SHARE + by_noise).any())
+    before, after = ratios
+    return Finding(
+        standard.id,
+        name,
+        "fail" if bad else "pass",
+        100 * worst,
+        "%",
+        wanted,
+        "correct its formula, or put it on the mass scale again" if bad else "",
+        f"over the table of {standard.formula}: {before:.3f} before, {after:.3f} after its edges"
+        + (", within its noise" if worst > SHARE and not bad else ""),
+    )
+
+
+def check_structure(standard: Standard, folder: Path | None) -> Finding | None:
+    """Formula and density agree with the crystal structure; None when none is attached.
+
+    A structure of another origin gives a wrong density while every other tool keeps silent.
+    """
+    name, wanted = "structure", f"<= {100 * SHARE:g} %"
+    cif = standard.record.evidence.cif
+    if not cif:
+        return None
+    if folder is None:
+        return Finding(
+            standard.id,
+            name,
+            "not known",
+            None,
+            "%",
+            wanted,
+            "save the library as a folder",
+            f"{cif} cannot be found: the library lies in no folder",
+        )
+    try:
+        structure = read_structure(folder / cif)
+        off = _deviations(standard, structure)
+    except ChemoscapeError as error:
+        return Finding(
+            standard.id, name, "fail", None, "%", wanted, error.remedy, f"{cif}: {error.what}"
+        )
+    if not off:
+        return Finding(
+            standard.id,
+            name,
+            "not known",
+            None,
+            "%",
+            wanted,
+            "give its formula and density, or a complete CIF",
+            f"nothing to compare {cif} with",
+        )
+    worst = max(off, key=lambda key: off[key])
+    verdict: Verdict = "warn" if structure.problems else "pass"
+    remedy = "look at the CIF" if structure.problems else ""
+    if off[worst] > SHARE:
+        verdict, remedy = "fail", f"correct its {worst}, or attach the structure of this phase"
+    held = structure.formula or structure.formula_from_sites
+    told = (f"{cif}: {held}, {structure.density:.3f} g/cm3", *structure.problems)
+    return Finding(
+        standard.id, name, verdict, 100 * off[worst], "%", wanted, remedy, "; ".join(told)
+    )
+
+
+def _deviations(standard: Standard, structure: Structure) -> dict[str, float]:
+    """Relative deviations of a structure from what a standard says of itself."""
+    off: dict[str, float] = {}
+    formulas = [one for one in (structure.formula, structure.formula_from_sites) if one]
+    if standard.formula and formulas:
+        said = mass_fractions(standard.formula)
+        off["formula"] = max(_apart(said, mass_fractions(held)) for held in formulas)
+    densities = np.array([structure.density, structure.density_from_sites])
+    densities = densities[np.isfinite(densities)]
+    if np.isfinite(standard.density) and densities.size:
+        off["density"] = float(np.abs(densities / standard.density - 1).max())
+    return off
+
+
+def _apart(said: Mapping[str, float], held: Mapping[str, float]) -> float:
+    """Largest relative difference of the mass fractions of elements that matter."""
+    heavy = {s for s in {*said, *held} if max(said.get(s, 0), held.get(s, 0)) >= _LEAST_SHARE}
+    return max(abs(held.get(s, 0.0) / said[s] - 1) if s in said else 1.0 for s in heavy)

@@ -1,0 +1,160 @@
+"""Composition, formula, molar mass, table and structure against each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import chemoscape as cs
+from chemoscape.curation import substance
+from chemoscape.curation.parts import parts_of
+
+V2O5, *_, LI045, LI07, LI09 = cs.open_library("lixv2o5-model").standards
+
+CIF = """data_v2o5
+_chemical_formula_sum 'V2 O5'
+_cell_length_a 11.544
+_cell_length_b 3.571
+_cell_length_c {c}
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_symmetry_space_group_name_H-M 'P m m n:1'
+_cell_formula_units_Z 2
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+V1 V 0.35118 {y} -0.1083
+O1 O 0.3543 {y} -0.469
+O2 O 0.1811 {y} 0.003
+O3 O 0.5 {y} 0.001
+"""
+
+
+@pytest.mark.parametrize(
+    ("variable", "template"),
+    [
+        ("x in LixV2O5", {"Li": (0, 1), "V": (2, 0), "O": (5, 0)}),
+        ("x in Li_{x}V_2O_5", {"Li": (0, 1), "V": (2, 0), "O": (5, 0)}),
+        ("x in LiₓV₂O₅", {"Li": (0, 1), "V": (2, 0), "O": (5, 0)}),
+        ("y in LiNi1-yCoyO2", {"Li": (1, 0), "Ni": (1, -1), "Co": (0, 1), "O": (2, 0)}),
+        ("x in Na2xMnO2", {"Na": (0, 2), "Mn": (1, 0), "O": (2, 0)}),
+        ("x in CoxO", {"Co": (0, 1), "O": (1, 0)}),
+        ("x in FeOx", {"Fe": (1, 0), "O": (0, 1)}),
+        ("Fe(II) fraction", None),
+        ("composition", None),
+        ("x in LiV2O5", None),
+        ("x in QqxV2", None),
+        ("", None),
+    ],
+)
+def test_variables_are_read(variable, template):
+    assert substance.template_of(variable) == template
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(x=st.floats(0.0, 1.0), units=st.integers(1, 4))
+def test_value_comes_back_from_the_formula(x, units):
+    x = round(x, 3)
+    template = substance.template_of("x in Li1-xFePO4")
+    formula = f"Li{units * (1 - x):.4f}Fe{units}P{units}O{4 * units}"
+    assert substance.value_by_formula(formula, template) == pytest.approx(x, abs=1e-3)
+
+
+@pytest.mark.parametrize("formula", ["VO2", "V2O3", "FePO4", "Li0.3V2O4", "V"])
+def test_formula_of_something_else_has_no_value(formula):
+    assert np.isnan(substance.value_by_formula(formula, substance.template_of("x in LixV2O5")))
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({}, "pass"),
+        ({"formula": "Li0.3V2O5"}, "fail"),
+        ({"formula": "Li0.9V4O10"}, "pass"),
+        ({"formula": "Li0.3V2O5", "value_sd": 0.1}, "pass"),
+        ({"formula": "FePO4"}, "fail"),
+        ({"formula": "Li0.45V2O5H2O"}, "warn"),
+        ({"formula": ""}, "not known"),
+        ({"value": np.nan}, "not known"),
+    ],
+)
+def test_value_against_formula(changes, verdict):
+    assert substance.check_value(replace(LI045, **changes), "x in LixV2O5").verdict == verdict
+
+
+def test_value_of_an_unreadable_variable_is_not_known():
+    assert substance.check_value(LI045, "state of charge").verdict == "not known"
+
+
+def test_molar_mass_against_formula():
+    assert substance.check_molar_mass(LI045).verdict == "pass"
+    assert substance.check_molar_mass(replace(LI045, formula="LiV3O8")).verdict == "fail"
+    assert substance.check_molar_mass(replace(LI045, formula="", molar_mass=np.nan)) is None
+
+
+@pytest.mark.parametrize(("formula", "verdict"), [("V2O5", "pass"), ("V2O3", "fail")])
+def test_spectrum_against_the_table_of_its_formula(formula, verdict):
+    one = replace(V2O5, formula=formula)
+    assert substance.check_table(one, parts_of(one)).verdict == verdict
+
+
+def test_noise_is_no_wrong_formula_but_a_wrong_scale_is_wrong_with_noise_too():
+    for seed in range(5):
+        noise = np.random.default_rng(seed).normal(0, 0.01, V2O5.energy.size)
+        noisy = replace(V2O5, spectrum=V2O5.spectrum + noise * V2O5.spectrum.max())
+        wrong = replace(noisy, spectrum=1.3 * noisy.spectrum)
+        assert substance.check_table(noisy, parts_of(noisy)).verdict == "pass"
+        assert substance.check_table(wrong, parts_of(wrong)).verdict == "fail"
+
+
+def test_optical_densities_have_no_table_and_no_formula_is_not_known():
+    od = replace(V2O5, scale="optical_density")
+    assert substance.check_table(od, parts_of(od)) is None
+    unknown = replace(V2O5, formula="")
+    assert substance.check_table(unknown, parts_of(unknown)).verdict == "not known"
+
+
+@pytest.mark.parametrize(
+    ("c", "changes", "verdict"),
+    [
+        (4.383, {}, "pass"),
+        (2.0, {}, "fail"),  # a cell less than half as high: density 7.3
+        (4.383, {"formula": "VO2"}, "fail"),
+        (4.383, {"density": 3.0}, "fail"),
+        (4.383, {"formula": "", "density": np.nan}, "not known"),
+    ],
+)
+def test_structure_against_formula_and_density(tmp_path, c, changes, verdict):
+    (tmp_path / "a.cif").write_text(CIF.format(c=c, y=0.5))
+    one = replace(V2O5, record=V2O5.record.with_(cif="a.cif"), **changes)
+    found = substance.check_structure(one, tmp_path)
+    assert found.verdict == verdict, found
+
+
+def test_coordinates_of_another_origin_are_caught(tmp_path):
+    (tmp_path / "a.cif").write_text(CIF.format(c=4.383, y=0.25))
+    one = replace(V2O5, record=V2O5.record.with_(cif="a.cif"))
+    found = substance.check_structure(one, tmp_path)
+    assert found.verdict == "fail"
+    assert found.number > 50
+
+
+def test_structure_that_is_missing_fails_and_none_is_no_finding(tmp_path):
+    one = replace(V2O5, record=V2O5.record.with_(cif="a.cif"))
+    assert substance.check_structure(one, tmp_path).verdict == "fail"
+    assert substance.check_structure(one, None).verdict == "not known"
+    assert substance.check_structure(V2O5, tmp_path) is None
+
+
+def test_lithium_that_diffraction_hardly_sees_is_not_asked_for(tmp_path):
+    (tmp_path / "a.cif").write_text(CIF.format(c=4.383, y=0.5))
+    one = replace(LI07, density=3.343, record=V2O5.record.with_(cif="a.cif"))
+    assert substance.check_structure(one, tmp_path).verdict == "pass"

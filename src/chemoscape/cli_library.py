@@ -42,7 +42,7 @@ class About:
     "How the spectrum may be used."
     doi: str | None = None
     "Of the spectrum."
-    field: list[str] | None = None
+    field: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None
     "Any other field of the record: NAME=VALUE, as in handling='in argon' dwell_ms=2."
 
     def of_standard(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def add_standards(
     *,
     about: Annotated[About, Parameter(name="*")] = _NOTHING,
     id: str | None = None,
-    select: list[str] | None = None,
+    select: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     region: str | None = None,
     cluster: int | None = None,
     clusters: int | None = None,
@@ -158,6 +158,54 @@ def add_standards(
     )
     if figure is not None:
         _draw(new, figure, title=source.name)
+    return 0
+
+
+def set_fields(
+    library: Path,
+    /,
+    *ids: str,
+    about: Annotated[About, Parameter(name="*")] = _NOTHING,
+) -> int:
+    """Write what is known of standards into a library: values, formula, licence, any field.
+
+    Examples:
+    chemoscape standards set my-iron pyrite --value 1 --value-sd 0.02 --formula FeS2
+    chemoscape standards set my-iron --licence CC-BY-4.0 --field facility=ALS beamline=11.0.2.2
+
+    Parameters
+    ----------
+    library
+        Folder of the library.
+    ids
+        Standards; default: all of them.
+    """
+    from chemoscape.errors import LibraryError
+    from chemoscape.standards.folder import read_library
+    from chemoscape.standards.writing import replace_standards
+
+    fields, record = about.of_standard(), about.of_record()
+    if not fields and not record:
+        raise LibraryError(
+            "nothing is to be set", str(library), "say what, as in --value 1 --field facility=ALS"
+        )
+    own = sorted(fields.keys() - {"kind"})
+    if own and not ids and len(read_library(library).names) > 1:
+        raise LibraryError(
+            f"the {own[0]} would be that of all its standards",
+            str(library),
+            "name the standards that it belongs to",
+        )
+    if "formula" in fields:
+        fields["molar_mass"] = float("nan")  # that of the new formula
+    opened = read_library(library)
+    chosen = opened.select(*ids) if ids else opened
+    with warnings_in_a_line():
+        new = [
+            replace(one, **fields, record=one.record.with_(**record)) for one in chosen.standards
+        ]
+        replace_standards(library, new)
+    print("\n".join([f"changed in {library}:", *map(_row, new)]))
     return 0
 
 
@@ -298,7 +346,13 @@ def scale_standards(
     return 0
 
 
-def export_standards(library: str, target: Path, /, *, select: list[str] | None = None) -> int:
+def export_standards(
+    library: str,
+    target: Path,
+    /,
+    *,
+    select: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+) -> int:
     """Write a library, or some of its standards, as a new folder, or one standard as an XDI file.
 
     Examples:

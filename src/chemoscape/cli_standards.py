@@ -13,6 +13,7 @@ from chemoscape.cli_library import (
     calibrate_standard,
     export_standards,
     scale_standards,
+    set_fields,
 )
 from chemoscape.console import answer, warnings_in_a_line
 
@@ -20,6 +21,7 @@ standards_app = App(
     name="standards", help="Libraries of standard spectra: make, check, compare, fit by them."
 )
 standards_app.command(add_standards, name="add")
+standards_app.command(set_fields, name="set")
 standards_app.command(calibrate_standard, name="calibrate")
 standards_app.command(scale_standards, name="scale")
 standards_app.command(export_standards, name="export")

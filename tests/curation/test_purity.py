@@ -99,7 +99,8 @@ def test_a_uniform_mixture_shows_in_no_rank_and_in_the_fit(library):
     assert shares[OTHER].sd < 0.01
     assert found.explanation.unexplained < 0.01
     assert "mixed alike into every pixel shows in no rank" in str(found)
-    assert found.as_evidence() == {"rank": 1.0, "clusters": 1.0, "lcf": found.lcf}
+    evidence = {"rank": 1.0, "second_component": 0.0, "clusters": 1.0, "lcf": found.lcf}
+    assert found.as_evidence() == evidence
     assert OTHER in found.lcf
 
 

@@ -98,7 +98,7 @@ def measurement_of(
         "polarisation": str(facts.get("polarisation", "")),
         "detector": str(facts.get("channel", "")),
         "mode": "transmission",
-        "dwell_ms": float(dwell),
+        "dwell_ms": round(float(dwell), 6),
         "n_pixels": float(np.isfinite(pixels).all(axis=0).sum()),
         "max_od": float(np.nanquantile(seen, HIGHEST, axis=1).max()) if seen.size else np.nan,
         "i0": str(od.attrs.get("i0_source", "")),

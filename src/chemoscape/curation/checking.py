@@ -105,12 +105,31 @@ def _of_all(
     for name in sorted(cut):
         told = "not compared with the others: its range is too short"
         findings.append(Finding(name, "comparison", "not known", detail=told))
-    if whole:
-        own = library.energy_window != library.energy_range
-        window = library.energy_window if own else None
-        compared = replace(library, standards=whole, energy_window=window)
-        findings += check_together(compared, noise=noise)
+    for group in _comparable(whole):
+        compared = replace(library, standards=group, energy_window=_window(library))
+        if len(group) == len(whole) or len(group) > 1:
+            findings += check_together(compared, noise=noise)
     return tuple(findings)
+
+
+def _comparable(standards: tuple[Standard, ...]) -> list[tuple[Standard, ...]]:
+    """Standards in groups with energies in common, those of each edge by themselves."""
+    groups: list[list[Standard]] = []
+    for one in standards:
+        for group in groups:
+            low = max(other.energy[0] for other in [one, *group])
+            if low < min(other.energy[-1] for other in [one, *group]):
+                group.append(one)
+                break
+        else:
+            groups.append([one])
+    return [tuple(group) for group in groups]
+
+
+def _window(library: Library) -> tuple[float, float] | None:
+    """The library's energy window where somebody chose one."""
+    chosen = not library.overlapping or library.energy_window != library.energy_range
+    return library.energy_window if chosen else None
 
 
 def _unreadable(name: str, error: ChemoscapeError) -> Finding:

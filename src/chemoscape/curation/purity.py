@@ -119,7 +119,12 @@ class Purity:
 
     def as_evidence(self) -> dict[str, Any]:
         """Fields of a standard's record: ``record.with_(**purity.as_evidence())``."""
-        return {"rank": float(self.rank), "clusters": float(self.clusters), "lcf": self.lcf}
+        return {
+            "rank": float(self.rank),
+            "second_component": float(self.sizes[0]) if self.sizes else 0.0,
+            "clusters": float(self.clusters),
+            "lcf": self.lcf,
+        }
 
     def __str__(self) -> str:
         return "\n".join(f"{text[0].upper()}{text[1:]}." for text in self.sentences)

@@ -13,6 +13,7 @@ from chemoscape.curation.parts import Parts, noise_sd
 from chemoscape.errors import ChemoscapeError
 from chemoscape.standards.mass_scale import agreement
 from chemoscape.standards.mixing import mass_fractions, molar_mass
+from chemoscape.standards.scale_windows import windows_of
 from chemoscape.standards.standard import Standard
 from chemoscape.standards.structure import Structure, read_structure
 
@@ -200,7 +201,7 @@ def check_table(standard: Standard, parts: Parts) -> Finding | None:
         return None
     name, wanted = "mass scale", f"<= {100 * SHARE:g} %"
     try:
-        ratios = np.array(agreement(standard))
+        ratios = np.array(agreement(standard, windows_of(standard.record.scaling.windows)))
     except ChemoscapeError as error:
         return Finding(
             standard.id, name, "not known", None, "%", wanted, error.remedy, detail=error.what

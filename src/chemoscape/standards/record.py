@@ -109,8 +109,9 @@ class Evidence:
     """Why it is believed to be this phase, and nothing else.
 
     ``cif`` and ``pxrd`` are files of the library's folder. The stack it was taken from: ``rank``
-    components above noise (1 for one substance; empty pixels not counted), ``clusters`` the
-    spectra that k-means separates, ``lcf`` the best fit by the library's other standards.
+    components above noise (1 for one substance; empty pixels not counted), ``second_component``
+    the size of the second relative to the first (rms), ``clusters`` the spectra that k-means
+    separates, ``lcf`` the best fit by the library's other standards.
     """
 
     cif: str = _text("Evidence.cif")
@@ -119,6 +120,7 @@ class Evidence:
     space_group: str = _text("Evidence.space_group")
     r_wp: float = _number("Evidence.r_wp")
     rank: float = _number("Evidence.rank")
+    second_component: float = _number("Evidence.second_component")
     clusters: float = _number("Evidence.clusters")
     lcf: str = _text("Evidence.lcf")
     peaks: str = _text("Evidence.peaks")

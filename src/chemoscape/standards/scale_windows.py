@@ -6,6 +6,7 @@ shift) to somewhat above the highest of a group of edges they say nothing of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import get_args
@@ -60,6 +61,21 @@ def choose_windows(
 def in_window(energy: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     """Which energies lie in a window, both ends included."""
     return (energy >= window[0] - _ROUNDING) & (energy <= window[1] + _ROUNDING)
+
+
+def windows_of(text: str) -> Windows | None:
+    """The windows that `as_text` wrote, None for any other text.
+
+    Examples
+    --------
+    >>> windows_of("508-511, 555-560 eV"), windows_of("unknown")
+    (((508.0, 511.0), (555.0, 560.0)), None)
+    """
+    numbers = re.fullmatch(r"([\d.]+)-([\d.]+), ([\d.]+)-([\d.]+) eV", text.strip())
+    if numbers is None:
+        return None
+    a, b, c, d = map(float, numbers.groups())
+    return (a, b), (c, d)
 
 
 def as_text(windows: Windows) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
+
+from chemoscape.cli import main
 
 
 @pytest.fixture(scope="session")
@@ -15,32 +15,13 @@ def als(data_folder):
 
 @pytest.fixture(scope="session")
 def als_library(als, tmp_path_factory):
-    """Two standards whose variable is the Fe(II) fraction."""
-    folder = tmp_path_factory.mktemp("als") / "als-library"
-    folder.mkdir()
-    for name in ("reduced.t", "oxidized.t"):
-        shutil.copy(als / name, folder / name)
-    (folder / "library.toml").write_text(
-        """
-id = "als-fe2p"
-name = "Fe 2p end members of stack 71214078"
-variable = "Fe(II) fraction"
-licence = "MIT"
-
-[[standard]]
-id = "reduced"
-label = "reduced Fe"
-value = 1.0
-file = "reduced.t"
-source = "Breier et al. 2012, courtesy of B. Toner and M. Marcus"
-
-[[standard]]
-id = "oxidised"
-label = "oxidised Fe"
-value = 0.0
-file = "oxidized.t"
-source = "Breier et al. 2012, courtesy of B. Toner and M. Marcus"
-""",
-        encoding="utf-8",
-    )
+    """Two standards whose variable is the Fe(II) fraction, made as a user would make them."""
+    folder = tmp_path_factory.mktemp("als") / "als-fe2p"
+    for name, file, value in (("reduced", "reduced.t", 1), ("oxidised", "oxidized.t", 0)):
+        add = ["standards", "add", folder, als / file, "--id", name, "--label", f"{name} Fe"]
+        add += ["--value", value, "--variable", "Fe(II) fraction", "--licence", "MIT"]
+        add += ["--field", "facility=ALS", "beamline=11.0.2.2", "edges=Fe L3, Fe L2"]
+        assert main([str(word) for word in add]) == 0
+    calibrate = ["standards", "calibrate", str(folder), "--shift", "0", "--uncertainty", "0.05"]
+    assert main([*calibrate, "--source", "measured with the stack, on its own axis"]) == 0
     return folder

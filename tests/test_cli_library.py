@@ -69,7 +69,7 @@ def test_from_a_table_to_a_library_in_mass_units(here, capsys):
     checked = json.loads(run(capsys, "check", "mine", "--json"))
     assert {one["verdict"] for one in checked["findings"]} <= {"pass", "warn", "not known"}
     told = run(capsys, "show", "mine", "alpha-(film)")
-    assert "Calibration.source" in told
+    assert "Calibration.reference" in told
     assert "facility" not in told  # tags of the file's header
     run(capsys, "export", "mine", "copy", "--select", "alpha-(film)")
     assert open_library("./copy").names == ["alpha-(film)"]
@@ -104,7 +104,11 @@ def test_what_cannot_be_told_apart(capsys):
     said = run(capsys, "compare", f"{MODEL}-smooth", "alpha-V2O5", "alpha-Li0.1V2O5", "--noise", 10)
     assert "with 10 % noise alpha-V2O5 and alpha-Li0.1V2O5 cannot be told apart" in said
     found = json.loads(run(capsys, "compare", MODEL, "--json"))
-    assert len(found["pair_sd"]) == 6
+    assert len(found["separability"]["pair_sd"]) == 6
+    assert round(found["condition"]) == 148  # as in the shipped library's own test
+    assert 0.05 < min(found["left"]) < max(found["left"]) < 0.2
+    said = run(capsys, "compare", MODEL, "alpha-V2O5")
+    assert "condition number nan" in said
 
 
 def test_a_standard_from_a_stack(here, capsys):
@@ -115,8 +119,10 @@ def test_a_standard_from_a_stack(here, capsys):
     assert whole["purity"]["rank"] >= 2  # shell and core
     (one,) = whole["standards"]
     assert one["record"]["measurement"]["edges"].startswith("V L3")
-    part = json.loads(run(capsys, *add, "--cluster", 1, "--clusters", 2, "--preview"))
-    assert part["standards"][0]["id"] == "wire"
+    part = json.loads(
+        run(capsys, *add, "--id", "part", "--cluster", 1, "--clusters", 2, "--preview")
+    )
+    assert part["standards"][0]["record"]["evidence"]["lcf"].startswith("100.0 ± 0.0 % wire")
     assert open_library("./mine").names == ["wire"]
 
 

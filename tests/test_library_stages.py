@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,12 +13,13 @@ import chemoscape as cs
 from chemoscape import simulate
 from chemoscape import stack as stacks
 from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, LibraryError, RegionError
-from chemoscape.library_stages import standards_from_stack
+from chemoscape.library_stages import opened, standards_from_stack
 from chemoscape.recipe import make_recipe
 from chemoscape.region import Region
+from chemoscape.standards.changing import add_to_folder
 from chemoscape.standards.library import Library
 from chemoscape.standards.record import Record
-from chemoscape.standards.writing import add_to_folder, save_library
+from chemoscape.standards.writing import save_library
 
 CORE, SHELL = "epsilon-Li0.45V2O5", "alpha-V2O5"
 INNER = "{x = [1.3, 1.9], y = [1.0, 1.4]}"
@@ -37,14 +40,23 @@ def stack_file(tmp_path_factory):
     )  # fmt: skip
     path = tmp_path_factory.mktemp("stack") / "particle.h5"
     facts = {"facility": "A ring", "beamline": "7.0", "started": "2026-01-02 03:04:05"}
+    facts["channel"] = "PMT"
     cs.save_stack(truth.stack.assign_attrs(facts), path)
     return path
 
 
+@pytest.fixture(scope="module")
+def particle(stack_file):
+    """The stack, whose optical density the first test makes for all, and two regions of it."""
+    core, empty = {"x": [1.3, 1.9], "y": [1.0, 1.4]}, {"x": [0.0, 0.3], "y": [0.0, 0.3]}
+    regions = {"regions": {"empty": empty, "core": core}}
+    return opened(make_recipe(recipe_of(stack_file, deconvolution=regions)))
+
+
 def made(source, **more):
     """A standard; the drift is off where frames show too little to be registered."""
-    if not isinstance(source, str | dict):
-        source = {"input": {"path": str(source)}, "drift": {"enabled": False}}
+    if isinstance(source, Path):
+        source = recipe_of(source)
     if isinstance(source, dict):
         source = make_recipe(source)
     return standards_from_stack(source, **{"id": "new", "value": 0.45, **more})
@@ -61,8 +73,8 @@ def departure(standard, truth):
     return np.sqrt((left**2).mean() / standard.spectrum.var())
 
 
-def test_a_region_of_the_core_is_the_core(stack_file, library):
-    standard, found = made(stack_file, region=INNER, library=library, formula="Li0.45V2O5")
+def test_a_region_of_the_core_is_the_core(particle, library):
+    standard, found = made(particle, region=INNER, library=library, formula="Li0.45V2O5")
     truth = library.select(CORE).spectra(standard.energy).values[0]
     assert departure(standard, truth) < 0.012  # counting noise alone makes 0.007
     assert found.rank == 1
@@ -79,16 +91,16 @@ def test_a_region_of_the_core_is_the_core(stack_file, library):
     assert "particle.h5" in standard.source
     assert "96 pixels" in standard.source
     assert np.isnan(measured.resolution_eV)
-    assert standard.record.calibration.source == ""
+    assert standard.record.calibration.reference == ""
     assert standard.molar_mass == pytest.approx(185.0, abs=0.1)
     assert standard.record.evidence.rank == 1.0
     assert standard.record.evidence.lcf == found.lcf
     assert "rank" in standard.record.remarks
 
 
-def test_the_spectrum_is_the_mean_and_its_error_covers(stack_file):
+def test_the_spectrum_is_the_mean_and_its_error_covers(stack_file, particle):
     """Against the optical density without noise: chi2 per energy of a mean over 96 pixels."""
-    standard, _ = made(stack_file, region=INNER)
+    standard, _ = made(particle, region=INNER)
     od = cs.optical_density(cs.open_stack(stack_file))
     mask = Region(x=(1.3, 1.9), y=(1.0, 1.4)).mask(od).values
     mean = od["optical_density"].values[:, mask].mean(axis=1, dtype=float)
@@ -103,15 +115,15 @@ def test_the_spectrum_is_the_mean_and_its_error_covers(stack_file):
     assert standard.record.measurement.max_od == pytest.approx(quantile)
 
 
-def test_all_of_the_sample_is_more_than_one_substance(stack_file):
-    standard, found = made(stack_file)
+def test_all_of_the_sample_is_more_than_one_substance(particle):
+    standard, found = made(particle)
     assert found.rank == 2
     assert standard.record.evidence.rank == 2.0
     assert "all of the sample" in standard.source
 
 
-def test_clusters_are_the_parts(stack_file, library):
-    standard, found = made(stack_file, cluster=0, n_clusters=3)
+def test_clusters_are_the_parts(particle, library):
+    standard, found = made(particle, cluster=0, n_clusters=3)
     truth = library.select(SHELL).spectra(standard.energy).values[0]
     assert departure(standard, truth) < 0.01
     assert found.rank == 1
@@ -120,26 +132,23 @@ def test_clusters_are_the_parts(stack_file, library):
 
 
 @pytest.mark.parametrize("how", ["name", "number", "text of a number", "region", "mask"])
-def test_regions_as_a_recipe_knows_them(stack_file, how):
-    table = {"x": [1.3, 1.9], "y": [1.0, 1.4]}
-    other = {"x": [0.0, 0.3], "y": [0.0, 0.3]}
-    recipe = recipe_of(stack_file, deconvolution={"regions": {"empty": other, "core": table}})
+def test_regions_as_a_recipe_knows_them(particle, how):
     region = Region(x=(1.3, 1.9), y=(1.0, 1.4))
     given = {
         "name": "core",
         "number": 1,
         "text of a number": "1",
         "region": region,
-        "mask": region.mask(cs.open_stack(stack_file)),
+        "mask": region.mask(particle.done.stack),
     }[how]
-    standard, _ = made(recipe, region=given)
-    whole, _ = made(stack_file, region=INNER)
-    np.testing.assert_array_equal(standard.spectrum, whole.spectrum)
+    standard, _ = made(particle, region=given)
+    same, _ = made(particle, region=INNER)
+    np.testing.assert_array_equal(standard.spectrum, same.spectrum)
 
 
-def test_a_recipe_file_and_an_anchor_of_it(stack_file, tmp_path):
+def test_a_recipe_file_and_an_anchor_of_it(stack_file, particle, tmp_path):
     """An energy shift stated in the recipe is taken off, and the record says so."""
-    plain, _ = made(stack_file, region=INNER)
+    plain, _ = made(particle, region=INNER)
     (tmp_path / "recipe.toml").write_text(
         f'[input]\npath = "{stack_file.as_posix()}"\n[drift]\nenabled = false\n'
         "[calibration]\nenergy_shift = -0.4\n",
@@ -151,7 +160,7 @@ def test_a_recipe_file_and_an_anchor_of_it(stack_file, tmp_path):
     )
     np.testing.assert_allclose(moved.energy, plain.energy + 0.4, atol=1e-9)
     assert moved.record.calibration.shift_eV == 0.4
-    assert moved.record.calibration.source == "energy_shift of the recipe"
+    assert moved.record.calibration.reference == "energy_shift of the recipe"
     assert steps == ["read", "optical density", "purity"]
     anchors = [{"energy": 518.5, "within": [517.0, 520.0]}]
     by_anchor, _ = made(recipe_of(stack_file, calibration={"anchors": anchors}), region=INNER)
@@ -161,9 +170,9 @@ def test_a_recipe_file_and_an_anchor_of_it(stack_file, tmp_path):
     assert said.uncertainty_eV > 0
 
 
-def test_what_is_known_of_the_sample_stays(stack_file):
+def test_what_is_known_of_the_sample_stays(particle):
     record = Record(remarks="grown at 650 C").with_(phase="epsilon", facility="Elsewhere")
-    standard, _ = made(stack_file, region=INNER, record=record, resolution_eV=0.2)
+    standard, _ = made(particle, region=INNER, record=record, resolution_eV=0.2)
     assert standard.record.sample.phase == "epsilon"
     assert standard.record.measurement.resolution_eV == 0.2
     assert standard.record.measurement.facility == "Elsewhere"  # not what the file says
@@ -171,9 +180,9 @@ def test_what_is_known_of_the_sample_stays(stack_file):
     assert standard.record.remarks.startswith("grown at 650 C\n")
 
 
-def test_a_library_of_it_opens_again(stack_file, tmp_path):
-    first, _ = made(stack_file, id="core", region=INNER)
-    second, found = made(stack_file, id="shell", value=0.0, cluster=0, n_clusters=3)
+def test_a_library_of_it_opens_again(particle, tmp_path):
+    first, _ = made(particle, id="core", region=INNER)
+    second, found = made(particle, id="shell", value=0.0, cluster=0, n_clusters=3)
     folder = save_library(Library("own", "Own", "x", (first,)), tmp_path / "own")
     again = add_to_folder(folder, [second])
     assert again.names == ["core", "shell"]
@@ -182,13 +191,29 @@ def test_a_library_of_it_opens_again(stack_file, tmp_path):
     np.testing.assert_allclose(again.standards[0].spectrum_sd, first.spectrum_sd, rtol=1e-6)
 
 
-def test_a_library_that_holds_it_already_is_not_asked_about_itself(stack_file, library):
-    _, found = made(stack_file, id=CORE, region=INNER, library=library)
-    assert CORE not in found.lcf
-    assert found.explanation.unexplained > 0.005
+def test_one_stack_makes_several_standards(particle):
+    """What is made of it once serves all: the same image, and no step said again."""
+    steps = []
+    standard, _ = made(particle, region=INNER, progress=steps.append)
+    assert steps == ["purity"]
+    assert standard.record.measurement.n_pixels == 96
+    alone, _ = made(recipe_of(particle.recipe.input.path), region=INNER)
+    np.testing.assert_array_equal(standard.spectrum, alone.spectrum)
+    assert repr(standard.record) == repr(alone.record)
 
 
-def test_an_optical_density_that_a_run_kept(stack_file, tmp_path):
+@pytest.mark.parametrize(
+    ("channel", "mode"),
+    [("RingCurrent", ""), ("counter0", ""), ("TEY", "electron yield"), ("xrf_1", "fluorescence")],
+)
+def test_how_it_was_measured_is_not_made_up(particle, channel, mode):
+    stack = particle.done.stack.assign_attrs(channel=channel)
+    again = particle._replace(done=replace(particle.done, stack=stack))
+    measured = made(again, region=INNER)[0].record.measurement
+    assert (measured.detector, measured.mode) == (channel, mode)
+
+
+def test_an_optical_density_that_a_run_kept(stack_file, particle, tmp_path):
     recipe = recipe_of(
         stack_file,
         standards={"enabled": False},
@@ -197,7 +222,7 @@ def test_an_optical_density_that_a_run_kept(stack_file, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ChemoscapeWarning)
         cs.run(recipe, output=tmp_path / "run")
-    counts, _ = made(stack_file, region=INNER)
+    counts, _ = made(particle, region=INNER)
     kept, found = made(tmp_path / "run", region=INNER)
     np.testing.assert_allclose(kept.spectrum, counts.spectrum, rtol=1e-5)
     assert found.rank == 1
@@ -226,20 +251,33 @@ def test_an_energy_that_no_pixel_has_is_left_out(stack_file, tmp_path):
 @pytest.mark.parametrize(
     ("more", "error", "words"),
     [
-        ({"region": INNER, "cluster": 0}, LibraryError, "a region or over a cluster"),
-        ({"n_clusters": 3}, LibraryError, "none was chosen"),
         ({"cluster": 7, "n_clusters": 3}, RegionError, "there are 3"),
         ({"cluster": -1, "n_clusters": 3}, RegionError, "there is no cluster -1"),
-        ({"region": "core"}, RegionError, "has no region 'core'"),
+        ({"region": "rim"}, RegionError, "has no region 'rim'"),
         ({"region": "{x = [1, 2]}"}, RegionError, "is no region"),
         ({"region": "{x = [1, 2"}, RegionError, "is no region"),
         ({"region": "{x = [90, 91], y = [0, 1]}"}, RegionError, "holds no pixel"),
-        ({"id": ""}, LibraryError, "has no id"),
     ],
 )
-def test_what_cannot_be_is_one_sentence(stack_file, more, error, words):
+def test_what_cannot_be_is_one_sentence(particle, more, error, words):
     with pytest.raises(error, match=words):
-        made(stack_file, **more)
+        made(particle, **more)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"region": INNER, "cluster": 0}, "a region or over a cluster"),
+        ({"n_clusters": 3}, "none was chosen"),
+        ({"id": ""}, "has no id"),
+        ({"id": CORE}, "has a standard of that id; give it another"),
+    ],
+)
+def test_some_of_it_before_the_stack_is_read(stack_file, library, more, words):
+    steps = []
+    with pytest.raises(LibraryError, match=words):
+        made(stack_file, library=library, progress=steps.append, **more)
+    assert steps == []
 
 
 def test_a_path_that_is_not_there(tmp_path):

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from chemoscape.console import answer, progress_bar, warnings_in_a_line
+from chemoscape.console import answer, progress_bar, require_figure, warnings_in_a_line
 
 if TYPE_CHECKING:
     from chemoscape.standards.library import Standard
     from chemoscape.standards.mass_scale import MassScale
+
+
+#: No X-ray edge lies below, eV.
+LOWEST_EDGE_EV = 20.0
 
 
 @dataclass(frozen=True)
@@ -122,12 +126,26 @@ def add_standards(
         Print as JSON.
     """
     from chemoscape.library_stages import standards_from_stack
+    from chemoscape.report.tables import standard_facts, standard_line
+    from chemoscape.standards.changing import add_to_folder
     from chemoscape.standards.folder import read_library
     from chemoscape.standards.mass_scale import scaled
     from chemoscape.standards.record import Record
-    from chemoscape.standards.writing import add_to_folder
 
-    of_stack = whole or region is not None or cluster is not None or not _holds_spectra(source)
+    require_figure(figure)
+    _require_own(library)
+    _require_id(id)
+    parts = [
+        name
+        for name, given in (
+            ("--region", region is not None),
+            ("--cluster", cluster is not None),
+            ("--whole", whole),
+        )
+        if given
+    ]
+    of_stack = not _holds_spectra(source)
+    _require_sense(source, of_stack, parts, select, clusters)
     others = read_library(library) if (library / "library.toml").exists() else None
     fields, record, purity = about.of_standard(), about.of_record(), None
     with warnings_in_a_line(), progress_bar(source.name) as progress:
@@ -150,12 +168,11 @@ def add_standards(
             new = tuple(scaled(one, _fitted(one)) for one in new)
         if not preview:
             add_to_folder(library, new, variable=variable)
-    text = "\n".join([f"{'would add' if preview else 'added'} to {library}:", *map(_row, new)])
-    answer(
-        {"standards": [_facts(one) for one in new], "purity": purity and asdict(purity)},
-        f"{text}\n\n{purity}" if purity else text,
-        json,
-    )
+    lines = [f"{'would add' if preview else 'added'} to {library}:", *map(standard_line, new)]
+    if purity is not None:
+        lines += [f"  averaged over {new[0].source}", "", str(purity)]
+    facts = {"standards": list(map(standard_facts, new)), "purity": purity and asdict(purity)}
+    answer(facts, "\n".join(lines), json)
     if figure is not None:
         _draw(new, figure, title=source.name)
     return 0
@@ -181,8 +198,9 @@ def set_fields(
         Standards; default: all of them.
     """
     from chemoscape.errors import LibraryError
+    from chemoscape.report.tables import standard_line
+    from chemoscape.standards.changing import replace_standards
     from chemoscape.standards.folder import read_library
-    from chemoscape.standards.writing import replace_standards
 
     fields, record = about.of_standard(), about.of_record()
     if not fields and not record:
@@ -205,7 +223,44 @@ def set_fields(
             replace(one, **fields, record=one.record.with_(**record)) for one in chosen.standards
         ]
         replace_standards(library, new)
-    print("\n".join([f"changed in {library}:", *map(_row, new)]))
+    print("\n".join([f"changed in {library}:", *map(standard_line, new)]))
+    return 0
+
+
+def attach(library: Path, id: str, /, *, cif: Path | None = None, pxrd: Path | None = None) -> int:
+    """Copy a structure (CIF) or a diffraction pattern into a library, as evidence of a standard.
+
+    Formula and density come from the structure where the standard has none; `check` compares them
+    where it has.
+
+    Examples:
+    chemoscape standards attach my-v2o5 alpha --cif v2o5.cif --pxrd batch-12.xy
+
+    Parameters
+    ----------
+    library
+        Folder of the library.
+    id
+        Of the standard.
+    cif
+        Crystal structure.
+    pxrd
+        Powder diffraction pattern, in any format: it is kept, not read.
+    """
+    from chemoscape.report.tables import standard_line
+    from chemoscape.standards.changing import attach_evidence
+
+    with warnings_in_a_line():
+        now = attach_evidence(library, id, cif=cif, pxrd=pxrd)
+    one = now.select(id).standards[0]
+    evidence = one.record.evidence
+    print(f"attached in {library}:\n{standard_line(one)}")
+    for name, text in (
+        ("structure", f"{evidence.space_group}, {evidence.lattice}" if evidence.cif else ""),
+        ("density", f"{one.density:g} g/cm3" if one.density == one.density else ""),
+    ):
+        if text:
+            print(f"  {name}: {text}")
     return 0
 
 
@@ -258,8 +313,8 @@ def calibrate_standard(
     """
     from chemoscape.curation.calibrating import calibrated
     from chemoscape.decompose.calibration import Anchor
+    from chemoscape.standards.changing import replace_standards
     from chemoscape.standards.folder import read_library
-    from chemoscape.standards.writing import replace_standards
 
     opened = read_library(library)
     chosen = opened.select(*ids) if ids else opened
@@ -324,9 +379,10 @@ def scale_standards(
     json
         Print as JSON.
     """
+    from chemoscape.report.tables import scale_facts, scale_table
+    from chemoscape.standards.changing import replace_standards
     from chemoscape.standards.folder import read_library
     from chemoscape.standards.mass_scale import scaled
-    from chemoscape.standards.writing import replace_standards
 
     opened = read_library(library)
     pairs = None if windows is None else (windows[:2], windows[2:])
@@ -338,11 +394,8 @@ def scale_standards(
         new = [scaled(one, scale) for one, scale in zip(opened.standards, scales, strict=True)]
         if not preview:
             replace_standards(library, new)
-    answer(
-        {one.id: _scale_facts(one, scale) for one, scale in zip(new, scales, strict=True)},
-        _scale_table(new, scales),
-        json,
-    )
+    facts = {one.id: scale_facts(one, scale) for one, scale in zip(new, scales, strict=True)}
+    answer(facts, scale_table(new, scales), json)
     return 0
 
 
@@ -391,14 +444,6 @@ def export_standards(
     return 0
 
 
-def _row(one: Standard) -> str:
-    """A standard in a line."""
-    value = "value unknown" if one.value != one.value else f"value {one.value:g}"
-    units = "cm2/g" if one.scale == "mass_absorption" else "optical density"
-    span = f"{one.energy[0]:.2f} to {one.energy[-1]:.2f} eV, {one.energy.size} points"
-    return f"  {one.id:<32} {value:<14} {span}, {units}  [{one.kind}]"
-
-
 def _draw(standards: tuple[Standard, ...], path: Path, title: str) -> None:
     """Write the figure of some standards."""
     from chemoscape.report.panels import save_figure
@@ -406,24 +451,6 @@ def _draw(standards: tuple[Standard, ...], path: Path, title: str) -> None:
 
     save_figure(standards_figure(standards, title=title), path)
     print(f"wrote {path}", file=sys.stderr)
-
-
-def _scale_facts(one: Standard, scale: MassScale) -> dict[str, Any]:
-    """Numbers of a mass scale."""
-    return {
-        **asdict(scale),
-        "uncertainty": scale.uncertainty,
-        "relative_sd": scale.relative_sd,
-        "thickness_nm": _thickness(one, scale),
-    }
-
-
-def _thickness(one: Standard, scale: MassScale) -> float:
-    """Thickness of the film that was measured, nm; NaN without a density."""
-    from chemoscape.standards.mass_scale import thickness_nm
-
-    known = one.density == one.density
-    return thickness_nm(scale.areal_mass, one.density) if known else float("nan")
 
 
 def _fitted(one: Standard, **options: Any) -> MassScale:
@@ -437,13 +464,70 @@ def _fitted(one: Standard, **options: Any) -> MassScale:
         raise type(error)(error.what, f"standard {one.id!r}", error.remedy) from None
 
 
+def _require_own(library: Path) -> None:
+    """Refuse the name of a shipped library, which would be opened in its stead."""
+    from chemoscape.errors import LibraryError
+    from chemoscape.standards.folder import SMOOTH, shipped_libraries
+
+    if str(library) in (*shipped_libraries(), SMOOTH):
+        raise LibraryError(
+            "is the name of a library that comes with the program",
+            str(library),
+            f"give another name, or export it first: chemoscape standards export {library} mine",
+        )
+
+
+def _require_id(id: str | None) -> None:
+    """Refuse a short name that recipes and files could not hold."""
+    from chemoscape.errors import LibraryError
+    from chemoscape.standards.naming import unique_ids
+
+    if id is not None and unique_ids([id]) != [id]:
+        (better,) = unique_ids([id])
+        raise LibraryError(
+            f"an id holds letters, digits and ._+-() only, got {id!r}",
+            remedy=f"write {better!r}, and the full name as --label",
+        )
+
+
+def _require_sense(
+    source: Path,
+    of_stack: bool,
+    parts: list[str],
+    select: list[str] | None,
+    clusters: int | None,
+) -> None:
+    """Refuse options that do not belong to this kind of source, or to each other."""
+    from chemoscape.errors import LibraryError
+
+    of_stacks = [*parts, *(["--clusters"] if clusters is not None else [])]
+    if not of_stack and of_stacks:
+        raise LibraryError(
+            f"holds spectra, of which there is no {of_stacks[0]}", str(source), "leave it out"
+        )
+    if of_stack and select:
+        raise LibraryError("is a stack, of which there is no --select", str(source), "leave it out")
+    if len(parts) > 1:
+        raise LibraryError(f"{' and '.join(parts)} are given", str(source), "give one of them")
+
+
 def _holds_spectra(source: Path) -> bool:
     """Whether a file is one of spectra, and not a stack or a recipe."""
     from chemoscape import formats
+    from chemoscape.errors import FileFormatError
 
     if source.suffix.lower() == ".toml":
         return False
-    return "spectra" in formats.describe(source, look=False)
+    try:
+        return "spectra" in formats.describe(source, look=False)
+    except FileFormatError as error:
+        if not source.exists():
+            raise
+        raise FileFormatError(
+            "holds neither spectra nor a stack that can be read",
+            str(source),
+            f"give columns of energy and absorption, or a stack ({error.what})",
+        ) from None
 
 
 def _drafts(
@@ -455,6 +539,12 @@ def _drafts(
 
     label = known.pop("label", None)
     drafts = standards_from_file(source, select=select, **known)
+    if max(one.energy[-1] for one in drafts) < LOWEST_EDGE_EV:
+        raise LibraryError(
+            f"its energies go up to {drafts[0].energy[-1]:g} eV, below any edge",
+            str(source),
+            "write 'energy (keV)' above the column if they are keV",
+        )
     own = {"id": id, "label": label}
     changes = {name: text for name, text in own.items() if text is not None}
     if changes and len(drafts) > 1:
@@ -463,54 +553,4 @@ def _drafts(
             str(source),
             "choose one with --select",
         )
-    return tuple(replace(_with_edges(one), **changes) for one in drafts)
-
-
-def _with_edges(one: Standard) -> Standard:
-    """A standard with the names of its formula's edges among its energies, if none are named."""
-    from chemoscape.standards.atomic import edges_of
-
-    if not one.formula or one.record.measurement.edges:
-        return one
-    names = [edge.name for edge in edges_of(one.formula, one.energy[0], one.energy[-1])]
-    return replace(one, record=one.record.with_(edges=", ".join(names)))
-
-
-def _facts(one: Standard) -> dict[str, Any]:
-    """Numbers of a standard, without its spectrum."""
-    low, high = one.energy[0], one.energy[-1]
-    return {
-        "id": one.id,
-        "label": one.label,
-        "value": one.value,
-        "formula": one.formula,
-        "density": one.density,
-        "scale": one.scale,
-        "kind": one.kind,
-        "energy_range_eV": (low, high),
-        "n_points": one.energy.size,
-        "source": one.source,
-        "record": asdict(one.record),
-    }
-
-
-def _scale_table(standards: list[Standard], scales: list[MassScale]) -> str:
-    """Mass scales for a person."""
-    rows = [
-        f"{'standard':<28} {'µg/cm2':>8} {'nm':>8} {'± %':>6}   of which noise, background, fine "
-        "structure, tables (%)"
-    ]
-    for one, scale in zip(standards, scales, strict=True):
-        nm = _thickness(one, scale)
-        parts = (scale.noise, scale.background, scale.fine_structure, scale.table_difference)
-        rows.append(
-            f"{one.id:<28} {1e6 * scale.areal_mass:>8.3f} "
-            f"{f'{nm:.1f}' if nm == nm else 'unknown':>8} {100 * scale.relative_sd:>6.1f}   "
-            + ", ".join(f"{100 * part:.1f}" for part in parts)
-        )
-    first, last = scales[0].windows
-    rows.append(
-        f"matched to {scales[0].table}'s table at {first[0]:g} to {first[1]:g} and {last[0]:g} to "
-        f"{last[1]:g} eV{' (the first)' if len({scale.windows for scale in scales}) > 1 else ''}"
-    )
-    return "\n".join(rows)
+    return tuple(replace(one, **changes) for one in drafts)

@@ -10,18 +10,20 @@ from cyclopts import App
 
 from chemoscape.cli_library import (
     add_standards,
+    attach,
     calibrate_standard,
     export_standards,
     scale_standards,
     set_fields,
 )
-from chemoscape.console import answer, warnings_in_a_line
+from chemoscape.console import answer, require_figure, warnings_in_a_line
 
 standards_app = App(
     name="standards", help="Libraries of standard spectra: make, check, compare, fit by them."
 )
 standards_app.command(add_standards, name="add")
 standards_app.command(set_fields, name="set")
+standards_app.command(attach, name="attach")
 standards_app.command(calibrate_standard, name="calibrate")
 standards_app.command(scale_standards, name="scale")
 standards_app.command(export_standards, name="export")
@@ -63,6 +65,7 @@ def show_standards(
     from chemoscape.standards.folder import open_library
     from chemoscape.standards.headers import header_of
 
+    require_figure(figure)
     opened = open_library(library)
     if standard is None:
         print(opened)
@@ -148,19 +151,20 @@ def compare_standards(
     """
     from dataclasses import asdict
 
-    from chemoscape.curation.separability import separability
+    from chemoscape.curation.comparing import compare
     from chemoscape.standards.folder import open_library
 
+    require_figure(figure)
     opened = open_library(library)
     if ids:
         opened = opened.select(*ids)
-    found = separability(opened, noise=noise / 100)
+    found = compare(opened, noise=noise / 100)
     answer(asdict(found), str(found), json)
     if figure is not None:
         from chemoscape.report.panels import save_figure
         from chemoscape.report.standards import comparison_figure
 
-        save_figure(comparison_figure(opened, found), figure)
+        save_figure(comparison_figure(opened, found.separability), figure)
         print(f"wrote {figure}", file=sys.stderr)
     return 0
 
@@ -223,6 +227,7 @@ def fit_spectrum(
     from chemoscape.formats import open_spectra
     from chemoscape.standards.folder import open_library
 
+    require_figure(figure)
     standards = open_library(library)
     if select:
         standards = standards.select(*select)

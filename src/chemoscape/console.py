@@ -8,9 +8,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from chemoscape.errors import ChemoscapeWarning
+from chemoscape.errors import ChemoscapeError, ChemoscapeWarning
 
 
 def run_in_lines(summary: Any, per_eV: float | None) -> str:
@@ -75,6 +76,24 @@ def answer(data: Any, text: str, as_json: bool) -> None:
             none_if_not_finite(data), indent=2, ensure_ascii=False, allow_nan=False, default=str
         )
     print(text)
+
+
+def require_figure(path: Path | None) -> None:
+    """Refuse, before any work, the name of a figure that could not be written.
+
+    Raises
+    ------
+    ChemoscapeError
+        It ends neither in .png nor in .pdf, or its folder does not exist.
+    """
+    if path is None:
+        return
+    if path.suffix.lower() not in (".png", ".pdf"):
+        raise ChemoscapeError(
+            "a figure is a PNG or a PDF", str(path), "end its name in .png or .pdf"
+        )
+    if not path.absolute().parent.is_dir():
+        raise ChemoscapeError("there is no such folder", str(path.parent), "make it first")
 
 
 @contextmanager

@@ -9,7 +9,9 @@ import pytest
 
 import chemoscape as cs
 from chemoscape.curation import single
+from chemoscape.curation.calibrating import calibrated
 from chemoscape.curation.checking import check_library
+from chemoscape.decompose.calibration import Anchor
 from chemoscape.standards.library import Library
 from chemoscape.standards.record import Record
 from chemoscape.standards.standard import Standard
@@ -24,7 +26,7 @@ COMPLETE = Record().with_(
     beamline="1.2.3",
     anchor="O2 pi*",
     anchor_eV=530.9,
-    source="a paper",
+    reference="a paper",
     uncertainty_eV=0.03,
     max_od=1.1,
     orientation="b along y",
@@ -59,7 +61,7 @@ def test_complete_standard_passes_everything():
         ({"uncertainty_eV": 0.1}, "calibration", "fail"),
         ({"uncertainty_eV": 0.1, "status": "draft"}, "calibration", "warn"),
         ({"uncertainty_eV": np.nan, "status": "draft"}, "calibration", "warn"),
-        ({"anchor": "", "source": "", "status": "draft"}, "calibration", "warn"),
+        ({"anchor": "", "reference": "", "status": "draft"}, "calibration", "warn"),
         ({"orientation": ""}, "orientation", "not known"),
         ({"max_od": np.nan}, "optical density", "not known"),
         ({"rank": np.nan}, "rank", "not known"),
@@ -150,3 +152,27 @@ def test_errors():
         check_library("no-such-library")
     with pytest.raises(cs.errors.FitError, match="noise"):
         check_library(LIBRARY, noise=-1.0)
+
+
+def test_an_anchor_that_is_not_where_the_record_says():
+    """Calibrated, then changed by hand: the record's anchor is found elsewhere, or nowhere."""
+    anchored = calibrated(
+        replace(ALPHA, kind="measured"),
+        anchor=Anchor(518.4, within=(517.5, 519.5)),
+        source="a paper",
+        uncertainty_eV=0.02,
+    )
+
+    def verdict(standard):
+        return next(f for f in single.check_standard(standard) if f.check == "anchor").verdict
+
+    assert verdict(anchored) == "pass"
+    assert verdict(replace(anchored, energy=anchored.energy + 0.3)) == "fail"
+    assert verdict(replace(anchored, energy=anchored.energy + 5)) == "fail"
+    assert not [f for f in single.check_standard(ALPHA) if f.check == "anchor"]
+
+
+def test_a_scale_of_unknown_error():
+    blind = replace(ALPHA, record=ALPHA.record.with_(uncertainty=np.nan))
+    found = {f.check: f.verdict for f in single.check_standard(blind, "x in LixV2O5")}
+    assert found["scale error"] == "not known"

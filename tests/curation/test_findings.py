@@ -4,16 +4,39 @@ from __future__ import annotations
 
 import pickle
 
+import pytest
+
 from chemoscape.curation.findings import CheckReport, Finding
 
 FINDINGS = (
-    Finding("a", "noise", "pass", 0.2, "%", "< 1 %"),
+    Finding("a", "noise", "pass", number=0.2, unit="%", threshold="< 1 %"),
     Finding("a", "optical density", "not known", threshold="<= 1.5", remedy="write it down"),
-    Finding("b", "optical density", "warn", 1.7, "", "<= 1.5", "measure a thinner sample"),
-    Finding("", "condition number", "pass", 140.0, "", "<= 300"),
-    Finding("b", "duplicate", "fail", 0.001, "left", ">= 0.02", "remove one", "of it by a"),
+    Finding(
+        "b",
+        "optical density",
+        "warn",
+        number=1.7,
+        threshold="<= 1.5",
+        remedy="measure a thinner sample",
+    ),
+    Finding("", "condition number", "pass", number=140.0, threshold="<= 300"),
+    Finding(
+        "b",
+        "duplicate",
+        "fail",
+        number=0.001,
+        unit="left",
+        threshold=">= 0.02",
+        remedy="remove one",
+        detail="of it by a",
+    ),
 )
 REPORT = CheckReport("My library", FINDINGS)
+
+
+def test_what_follows_the_verdict_is_named():
+    with pytest.raises(TypeError, match="positional"):
+        Finding("a", "noise", "fail", 6.0)
 
 
 def test_failed_warned_and_of_one_standard():

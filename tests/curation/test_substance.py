@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 import chemoscape as cs
 from chemoscape.curation import substance
 from chemoscape.curation.parts import parts_of
+from chemoscape.standards.structure import attach_structure, read_structure
 
 V2O5, *_, LI045, LI07, LI09 = cs.open_library("lixv2o5-model").standards
 
@@ -158,3 +160,21 @@ def test_lithium_that_diffraction_hardly_sees_is_not_asked_for(tmp_path):
     (tmp_path / "a.cif").write_text(CIF.format(c=4.383, y=0.5))
     one = replace(LI07, density=3.343, record=V2O5.record.with_(cif="a.cif"))
     assert substance.check_structure(one, tmp_path).verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("formula", "agrees"),
+    [("Al0.2Fe0.8O1.5", True), ("Al0.3Fe0.7O1.5", False), ("Fe2O3", False)],
+)
+def test_check_and_attaching_compare_formulas_alike(tmp_path, formula, agrees):
+    """Both ask `differ`: what is attached without a word passes, what is not fails."""
+    text = CIF[: CIF.index("loop_")].replace("V2 O5", "Al0.23 Fe0.77 O1.5").format(c=4.383)
+    (tmp_path / "a.cif").write_text(text)
+    bare = replace(V2O5, formula=formula, molar_mass=np.nan, density=np.nan)
+    structure = read_structure(tmp_path / "a.cif")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        one = attach_structure(bare, "a.cif", structure)
+    found = substance.check_structure(replace(one, density=np.nan), tmp_path)
+    assert (found.verdict == "pass") == (not said) == agrees
+    assert found.threshold == "formula <= 2 %"

@@ -129,6 +129,24 @@ def test_two_shifted_axes_do_not_hide_each_other():
     assert named(axes.check_axes(spoilt), "energy axis", "fail") == {s[0].id, s[4].id}
 
 
+@pytest.mark.parametrize(("shifts", "fits"), [({}, 6), ({0: 0.4}, 6 + 5 + 1)])
+def test_each_axis_is_fitted_once_against_the_same_others(monkeypatch, shifts, fits):
+    asked, known = [], axes.axis_shift
+
+    def counted(library, name, others):
+        asked.append((name, *others))
+        return known(library, name, others)
+
+    monkeypatch.setattr(axes, "axis_shift", counted)
+    spoilt = [moved(LIBRARY.standards[k], shift) for k, shift in shifts.items()]
+    found = axes.check_axes(put(LIBRARY, **{one.label: one for one in spoilt}))
+    assert len(asked) == fits
+    assert {one.standard for one in found} == set(LIBRARY.names)
+    last = {name: others for name, *others in asked}
+    off = {one.id for one in spoilt}
+    assert all(not off & set(others) for others in last.values())
+
+
 def test_axes_of_the_smooth_library_are_not_blamed():
     smooth = cs.open_library("lixv2o5-model-smooth")
     assert not named(axes.check_axes(smooth), "energy axis", "fail", "warn")
@@ -173,12 +191,14 @@ def test_condition_number_does_not_depend_on_thickness():
         optical_density=None,
     )
     usual, other = (
-        together.check_condition(one, energy) for one in (LIBRARY, put(LIBRARY, a=thick))
+        together.check_condition(one.spectra(energy).values)
+        for one in (LIBRARY, put(LIBRARY, a=thick))
     )
     assert usual.number == pytest.approx(other.number)
     assert 50 < usual.number < 300
     smooth = cs.open_library("lixv2o5-model-smooth")
-    assert together.check_condition(smooth, own_energies(smooth)).verdict == "fail"
+    spectra = smooth.spectra(own_energies(smooth)).values
+    assert together.check_condition(spectra).verdict == "fail"
 
 
 def test_one_standard_alone_is_compared_with_nothing():

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 import test_athena as athena
+import test_sdf_spectra as sdf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sound import corpus
@@ -70,6 +71,28 @@ def test_columns(tmp_path: Path) -> None:
     with pytest.warns(ChemoscapeWarning, match="repeat an energy"):
         opened = open_spectra(path, channel="od")  # as ever: no line of the header
     assert "mono.name" not in opened.attrs
+
+
+def test_points_and_lines_of_a_stack_format(tmp_path: Path) -> None:
+    """What `open_spectra` opens of them, one by one."""
+    for name, write in (("points", sdf.point_scan), ("line", sdf.line_scan)):
+        (tmp_path / name).mkdir()
+        header = write(tmp_path / name)
+        found = read_all_spectra(header)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ChemoscapeWarning)
+            opened = open_spectra(header)
+        assert [one.names[0] for one in found] == list(opened["spectrum"].values)
+        for one, values in zip(found, opened.values, strict=True):
+            assert (one.quantity, one.attrs["layout"], one.position) == ("counts", "SDF", None)
+            np.testing.assert_array_equal(one.values, values[None])
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(FileFormatError, match="no such file"):
+        read_all_spectra(tmp_path / "none.txt")
+    with pytest.raises(FileFormatError):
+        read_all_spectra(tmp_path)
 
 
 def test_damaged_library(tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ from chemoscape.curation.calibrating import anchor_residual, calibrated
 from chemoscape.decompose.calibration import Anchor
 from chemoscape.errors import ChemoscapeWarning
 from chemoscape.formats.spectra import read_spectrum
-from chemoscape.library_stages import standards_from_stack
+from chemoscape.library_stages import opened, standards_from_stack
 from chemoscape.recipe import read_recipe
+from chemoscape.standards.changing import add_to_folder
 from chemoscape.standards.folder import read_library
 from chemoscape.standards.library import Library, Standard
-from chemoscape.standards.writing import add_to_folder, save_library
+from chemoscape.standards.writing import save_library
 
 RECIPE = Path(__file__).with_name("als_fe2p.toml")
 
@@ -31,17 +32,24 @@ def end_members(data_folder):
     return Library("als-fe2p", "Fe 2p end members", "Fe(II) fraction", tuple(standards))
 
 
-def from_stack(als, library, **more):
-    recipe = read_recipe(
-        RECIPE, {"input.path": str(als / "71214078.hdr"), "absorbance.i0": str(als / "i0.xsp")}
+@pytest.fixture(scope="module")
+def stack(als):
+    """The stack, whose optical density is made once for all standards of it."""
+    return opened(
+        read_recipe(
+            RECIPE, {"input.path": str(als / "71214078.hdr"), "absorbance.i0": str(als / "i0.xsp")}
+        )
     )
+
+
+def from_stack(stack, library, **more):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ChemoscapeWarning)  # units, thickness, interpolated noise
-        return standards_from_stack(recipe, library=library, **more)
+        return standards_from_stack(stack, library=library, **more)
 
 
 @pytest.fixture(scope="module")
-def parts(als, end_members):
+def parts(stack, end_members):
     """The two largest of three clusters, and a region between."""
     wanted = {
         "cluster-0": {"cluster": 0, "n_clusters": 3},
@@ -49,7 +57,7 @@ def parts(als, end_members):
         "area": {"region": "{x = [-4733.0, -4729.0], y = [-636.0, -632.0]}"},
     }
     return {
-        name: from_stack(als, end_members, id=name, formula="FeO", **more)
+        name: from_stack(stack, end_members, id=name, formula="FeO", **more)
         for name, more in wanted.items()
     }
 
@@ -67,6 +75,7 @@ def test_what_the_file_knows_is_in_the_record(parts):
     assert measured.date == "2007 December 14 18:52:00"
     assert measured.dwell_ms == pytest.approx(0.433)
     assert "i0.xsp" in measured.i0
+    assert (measured.detector, measured.mode) == ("counter1", "")  # which says nothing
     assert "0.433" in measured.corrections
     assert "drift of 0.0" in measured.corrections
 
@@ -85,9 +94,9 @@ def test_the_largest_clusters_are_near_the_end_members(parts):
         assert 0 < np.median(standard.spectrum_sd) < 0.005
 
 
-def test_the_whole_sample_has_the_known_fraction(als, end_members):
+def test_the_whole_sample_has_the_known_fraction(stack, end_members):
     """Of the standards' weights in the mean spectrum, against 0.254 from pixels (data/README)."""
-    _, found = from_stack(als, end_members, id="whole")
+    _, found = from_stack(stack, end_members, id="whole")
     shares = {one.standard: one.share for one in found.explanation.shares}
     assert shares["reduced"] == pytest.approx(0.254, abs=0.05)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chemoscape.errors import LibraryError
 from chemoscape.standards.atomic import edges_of, element_absorption, mass_absorption
-from chemoscape.standards.mixing import molar_mass
+from chemoscape.standards.mixing import counts_of, mass_fractions, molar_mass
 
 
 def test_numbers_of_v2o5() -> None:
@@ -99,3 +99,39 @@ def test_edges() -> None:
         edges_of("Li[6]2O", 0, 1000)
     with pytest.raises(LibraryError, match="no formula"):
         edges_of(" ", 0, 1000)
+
+
+def test_edges_and_formulas_are_looked_up_once(monkeypatch) -> None:
+    import periodictable
+    import xraydb
+
+    before = edges_of("V2O5", 0, 1000), mass_fractions("V2O5"), molar_mass("V2O5")
+
+    def never(*_):
+        raise AssertionError("asked again")
+
+    monkeypatch.setattr(xraydb, "xray_edges", never)
+    monkeypatch.setattr(xraydb, "core_width", never)
+    monkeypatch.setattr(periodictable, "formula", never)
+    mass_fractions("V2O5").clear()  # what is handed out is the caller's own
+    assert (edges_of("V2O5", 0, 1000), mass_fractions("V2O5"), molar_mass("V2O5")) == before
+
+
+def test_values_that_are_kept_are_nobodys_to_change() -> None:
+    energy = np.array([500.0, 560.0])
+    first = element_absorption("V", energy)
+    kept = first.copy()
+    first *= 2
+    np.testing.assert_array_equal(element_absorption("V", energy), kept)
+
+
+def test_counts_are_those_of_the_formula() -> None:
+    assert counts_of("Li0.45 V2 O5") == {"Li": 0.45, "V": 2, "O": 5}
+    assert counts_of("(CH3)2CO") == {"C": 3, "H": 6, "O": 1}
+
+
+@pytest.mark.parametrize(("formula", "match"), [("", "no formula"), ("V0", "holds no atoms")])
+def test_formula_without_atoms_is_refused_each_time(formula: str, match: str) -> None:
+    for of in (counts_of, mass_fractions, mass_fractions):
+        with pytest.raises(LibraryError, match=match):
+            of(formula)

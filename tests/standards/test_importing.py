@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import re
 import warnings
 from dataclasses import fields, replace
 from pathlib import Path
@@ -10,13 +12,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chemoscape.errors import ChemoscapeWarning, FileFormatError, LibraryError
-from chemoscape.standards.importing import ids_of, standards_from_file
+from chemoscape.standards.importing import fields_of_record, standards_from_file
 from chemoscape.standards.library import Library
 from chemoscape.standards.mixing import molar_mass
+from chemoscape.standards.naming import edge_names, meant, unique_ids
 from chemoscape.standards.record import Record
 from chemoscape.standards.standard import Standard
 from chemoscape.standards.writing import export_standard, save_library
@@ -112,16 +115,48 @@ def test_a_synthetic_spectrum_stays_one(tmp_path: Path) -> None:
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
-@given(st.lists(st.text(max_size=12), max_size=8))
+@given(st.lists(st.text(max_size=6), max_size=5))
+@example(["a", "A", "a-2", "a"])
+@example(["norm" * 20, "norm" * 20, "NORM" * 15])
+@example(["..", "-", "[?]", "", " "])
 def test_ids_are_safe_and_differ(names: list[str]) -> None:
-    ids = ids_of(names)
+    ids = unique_ids(names, longest=60)
     assert len(ids) == len(names)
     assert len({one.lower() for one in ids}) == len(ids)
     for one in ids:
         assert one
         assert not one.startswith(("-", "."))
         assert not set(one) & set(" \"\\/'[]{}$*?,;\n\t")
-    assert ids_of(ids) == ids
+    assert unique_ids(ids) == ids
+
+
+def test_names_of_files_beside_those_that_are_there() -> None:
+    names = unique_ids(
+        ["a(1)", "A-1", "?"], ["A-1.XDI", "x"], re.compile(r"[^\w.+]+"), ending=".xdi"
+    )
+    assert names == ["a-1-2.xdi", "A-1-3.xdi", "spectrum.xdi"]
+
+
+def test_remedies_name_what_is_near_or_what_there_is() -> None:
+    assert meant("licens", ["licence", "doi"]) == "did you mean 'licence'"
+    assert meant("zzz", ["a", "b"], otherwise="look it up") == "look it up"
+    assert meant("zzz", [f"n{k}" for k in range(15)]).endswith("n11, 3 more")
+
+
+@pytest.mark.parametrize(
+    ("formula", "energy", "edges"),
+    [
+        ("V2O5", (500, 650), "V L3, V L2, O K"),  # and no V L1, at 626.7 eV
+        ("FeS2", (690, 900), "Fe L3, Fe L2"),  # and no Fe L1, at 844.6 eV
+        ("CeO2", (850, 1500), "Ce M5, Ce M4"),  # and none of M3 to M1
+        ("FeS2", (7000, 7300), "Fe K"),
+        ("V2O5", (600, 650), ""),
+        ("", (500, 650), ""),
+        ("Xx", (500, 650), ""),
+    ],
+)
+def test_edges_are_those_that_a_spectrum_shows(formula, energy, edges) -> None:
+    assert edge_names(formula, np.array(energy, float)) == edges
 
 
 def test_columns_become_drafts(tmp_path: Path) -> None:
@@ -164,6 +199,58 @@ def test_fields_given_for_all(tmp_path: Path) -> None:
     assert (one.record.identity.licence, one.record.measurement.facility) == ("CC0", "ALS")
     with pytest.raises(LibraryError, match="no field 'licens'; did you mean 'licence'"):
         standards_from_file(path, licens="CC0")
+
+
+def test_fields_of_a_standard_and_of_its_record_differ() -> None:
+    """Both may be given for all spectra of a file: a name must say which is meant."""
+    of_record = [*fields_of_record(), "remarks"]
+    assert len(of_record) == len(set(of_record))
+    assert not set(of_record) & {one.name for one in fields(Standard)}
+    assert len(of_record) > 40
+
+
+def test_edges_of_the_formula_are_named(tmp_path: Path) -> None:
+    """Where the file names none; what was exported here comes back as it was."""
+    path = text_file(tmp_path, table(ENERGY, EDGE))
+    (one,) = standards_from_file(path, formula="V2O5")
+    assert one.record.measurement.edges == "V L3"  # L2 is behind them
+    (named,) = standards_from_file(path, formula="V2O5", edges="V L3, V L2")
+    assert named.record.measurement.edges == "V L3, V L2"
+    assert standards_from_file(path)[0].record.measurement.edges == ""
+    text = "# Formula: V2O5\n" + table(ENERGY, EDGE)
+    assert standards_from_file(text_file(tmp_path, text))[0].record.measurement.edges
+    bare = replace(one, record=one.record.with_(edges=""))
+    again = export_standard(bare, tmp_path / "b.xdi")
+    assert standards_from_file(again)[0].record.measurement.edges == ""
+    (given,) = standards_from_file(again, formula="VO2")
+    assert given.record.measurement.edges == "V L3"
+
+
+def test_text_where_a_number_belongs_is_kept(tmp_path: Path) -> None:
+    """From a file of others, and on through every export."""
+    head = "# XDI/1.0\n# Column.1: energy eV\n# Column.2: od\n# Measurement.dwell: about 2 ms\n"
+    head += "# Sample.density: about 3\n"
+    path = text_file(
+        tmp_path, head + "# Measurement.resolution: 0.5 eV\n#---\n" + table(ENERGY, EDGE)
+    )
+    for name in ("once.xdi", "twice.xdi"):
+        (one,) = standards_from_file(path)
+        assert np.isnan(one.record.measurement.dwell_ms)
+        assert one.record.measurement.resolution_eV == 0.5
+        assert one.metadata["measurement.dwell"] == "about 2 ms"
+        assert one.metadata["import.density"] == "about 3"
+        assert "measurement.resolution" not in one.metadata
+        path = export_standard(one, tmp_path / name)
+        assert path.read_text(encoding="utf-8").count("# Measurement.dwell: about 2 ms\n") == 1
+
+
+def test_a_packed_export_is_read_like_that_of_others(tmp_path: Path) -> None:
+    path = tmp_path / "a.xdi.gz"
+    path.write_bytes(
+        gzip.compress(export_standard(full_standard(), tmp_path / "a.xdi").read_bytes())
+    )
+    drafts = standards_from_file(path)
+    assert {one.record.sample.phase for one in drafts} == {"alpha"}
 
 
 def test_header_of_others_is_kept(tmp_path: Path) -> None:

@@ -115,8 +115,9 @@ def test_uncertainties_in_closed_form() -> None:
     assert scale.background == pytest.approx(0.02 * (557.5 - 509.5) / 26 / jump, rel=0.01)
     assert scale.fine_structure == pytest.approx(0.026 * film()[-21:].mean() / jump, rel=0.01)
     other = fit_mass_scale(ENERGY, film(), "V2O5", table="Chantler")
-    assert scale.table_difference == pytest.approx(abs(other.areal_mass / AREAL - 1), rel=1e-9)
-    assert 0.01 < scale.table_difference < 0.05
+    assert scale.table_difference == pytest.approx(other.areal_mass / AREAL - 1, rel=1e-9)
+    assert 0.01 < abs(scale.table_difference) < 0.05
+    assert other.table_difference * scale.table_difference < 0
     assert scale.uncertainty == pytest.approx(
         np.sqrt(scale.noise**2 + scale.background**2 + scale.fine_structure**2)
     )
@@ -245,8 +246,11 @@ def test_scaled_standard() -> None:
     said = after.record.scaling
     assert (said.table, said.windows) == ("Henke", "508-511, 555-560 eV")
     assert (said.areal_mass, said.constant) == (scale.areal_mass, scale.constant)
-    assert after.scale_sd == said.uncertainty == scale.uncertainty
-    assert said.table_uncertainty == scale.table_difference
+    assert said.uncertainty == scale.uncertainty
+    assert after.scale_sd == pytest.approx(np.hypot(scale.noise, scale.fine_structure))
+    assert (said.background, said.background_od) == (scale.background, scale.background_od)
+    assert said.background_od == 0.02
+    assert said.table_difference == scale.table_difference
     assert (after.record.remarks, after.record.measurement.beamline) == ("kept", "kept too")
     assert before.scale == "optical_density"
     assert agreement(after) == pytest.approx((1.0, 1.0), abs=1e-6)

@@ -17,7 +17,12 @@ from scipy.constants import N_A
 
 from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, FileFormatError, LibraryError
 from chemoscape.standards.standard import Standard
-from chemoscape.standards.structure import attach_structure, differ, read_structure
+from chemoscape.standards.structure import (
+    attach_structure,
+    differ,
+    formula_difference,
+    read_structure,
+)
 
 #: V2O5 of J. Solid State Chem. 123, 317 (1996), moved to the second origin of Pmmn.
 V2O5 = """\
@@ -279,6 +284,8 @@ def test_attaching(tmp_path: Path) -> None:
     one = attach_structure(standard, "cif/a.cif", structure)
     assert one.formula == "V2O5"
     assert one.molar_mass == pytest.approx(181.88, abs=0.01)
+    stated = attach_structure(blank(molar_mass=363.76), "cif/a.cif", structure)
+    assert (stated.formula, stated.molar_mass) == ("V2O5", 363.76)
     assert one.density == structure.density
     assert one.record.sample.density_source == "cif/a.cif, from formula, Z and cell"
     assert one.record.evidence.cif == "cif/a.cif"
@@ -312,3 +319,17 @@ def test_formulas_that_differ() -> None:
     assert not differ("Li0.45V2O5", "Li0.45 V2 O5")
     assert differ("LiFePO4", "FePO4")
     assert not differ("V2O5", "Li0.1V2O5")  # 0.4 % of the mass: composition is for the value
+    assert not differ("Li0.9V2O5", "V2O5")  # 3.3 %, which diffraction hardly sees
+    assert differ("Fe2O3", "Fe3O4")
+    assert not differ("Al0.2Fe0.8O1.5", "Al0.23Fe0.77O1.5")
+    assert not differ("V2O5", "")
+
+
+def test_difference_of_formulas_is_one_of_masses() -> None:
+    oxygen, vanadium = 15.999, 50.9415
+    shares = [2 * vanadium / (2 * vanadium + n * oxygen) for n in (5, 4)]
+    found = formula_difference("V2O5", "V2O4")
+    assert found == pytest.approx(shares[1] - shares[0], rel=1e-5)
+    assert formula_difference("V2O4", "V2O5") == found
+    assert formula_difference("V2O5", "Fe") == pytest.approx(1.0)
+    assert np.isnan(formula_difference("", "Fe"))

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from chemoscape.errors import ChemoscapeError, LibraryError
-from chemoscape.standards import writing
+from chemoscape.errors import FileFormatError, LibraryError
+from chemoscape.standards import files
+from chemoscape.standards.changing import add_to_folder, attach_evidence, replace_standards
 from chemoscape.standards.folder import open_library
 from chemoscape.standards.library import Library, Standard
 from chemoscape.standards.record import Record
-from chemoscape.standards.writing import (
-    add_to_folder,
-    export_standard,
-    replace_standards,
-    save_library,
-)
+from chemoscape.standards.writing import export_standard, save_library
 
 ENERGY = np.array([700.0, 705.1234, 710.0, 720.5])
 
@@ -97,7 +94,9 @@ def test_evidence_travels_with_its_library(tmp_path: Path) -> None:
     save_library(open_library(one), tmp_path / "two")
     assert (tmp_path / "two" / "cif" / "feo.cif").read_text() == "cif/feo.cif"
     (one / "cif" / "feo.cif").unlink()
-    with pytest.raises(LibraryError, match=r"the file 'cif/feo\.cif' is missing"):
+    with pytest.raises(
+        LibraryError, match=r"its evidence 'cif/feo\.cif' cannot be had: there is no"
+    ):
         save_library(open_library(one), tmp_path / "three")
     assert not (tmp_path / "three").exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["one", "two"]  # nothing half made
@@ -191,22 +190,84 @@ def test_what_was_no_xdi_file_stays(tmp_path: Path) -> None:
     assert 'file = "a.xdi"' in (tmp_path / "library.toml").read_text()
 
 
-def test_an_interrupted_change_leaves_a_library(tmp_path: Path) -> None:
+@pytest.mark.parametrize("call", ["write_bytes", "replace"])
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("stopped_by", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_an_interrupted_change_changes_nothing(
+    tmp_path: Path, call: str, number: int, stopped_by: BaseException
+) -> None:
+    folder = save_library(library(iron("a"), iron("b")), tmp_path / "iron")
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    owner, real = (Path, Path.write_bytes) if call == "write_bytes" else (files.os, os.replace)
+    calls = []
+
+    def fails(*arguments: object) -> object:
+        calls.append(arguments)
+        if len(calls) == number:
+            raise stopped_by
+        return real(*arguments)  # type: ignore[arg-type]
+
+    new = [iron("a", label="A"), iron("b", label="B")]
+    for change in (replace_standards, lambda at, some: add_to_folder(at, renamed(some))):
+        calls.clear()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(owner, call, fails)
+            with pytest.raises((KeyboardInterrupt, FileFormatError)):
+                change(folder, new)
+        assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+
+
+def renamed(standards: list[Standard]) -> list[Standard]:
+    return [replace(one, id=f"new {one.id}") for one in standards]
+
+
+def test_evidence_is_attached_and_never_guessed(tmp_path: Path) -> None:
+    folder = save_library(library(iron("a", formula="", density=np.nan)), tmp_path / "iron")
+    pattern = tmp_path / "a pattern.xy"
+    pattern.write_text("10 1\n20 2\n")
+    now = attach_evidence(folder, "a", pxrd=pattern)
+    assert now.standards[0].record.evidence.pxrd == "pxrd/a pattern.xy"
+    assert (folder / "pxrd" / "a pattern.xy").read_bytes() == pattern.read_bytes()
+    pattern.write_text("30 3\n")
+    with pytest.raises(LibraryError, match=r"another 'pxrd/a pattern\.xy' is there"):
+        attach_evidence(folder, "a", pxrd=pattern)
+    with pytest.raises(LibraryError, match="there is nothing to attach"):
+        attach_evidence(folder, "a")
+
+
+@pytest.mark.parametrize("name", ["../out.txt", "/etc/hostname", "a/../../out.txt", "no.cif"])
+def test_evidence_outside_or_missing(tmp_path: Path, name: str) -> None:
+    """Neither read nor copied, whoever wrote the name."""
+    (tmp_path / "out.txt").write_text("secret")
     folder = save_library(library(iron("a")), tmp_path / "iron")
-    real = writing.read_library
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    named = iron("b", record=Record().with_(cif=name))
+    for change, standard in (
+        (add_to_folder, named),
+        (add_to_folder, replace(named, id="c")),
+        (replace_standards, replace(named, id="a")),
+    ):
+        with pytest.raises(LibraryError, match="its evidence"):
+            change(folder, [standard])
+    with pytest.raises(LibraryError, match="its evidence"):
+        add_to_folder(tmp_path / "new", [named])
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+    toml = folder / "library.toml"
+    toml.write_text(toml.read_text() + f'cif = "{name}"\n')
+    with pytest.raises(LibraryError, match="its evidence"):
+        save_library(open_library(folder), tmp_path / "deep" / "copy")
+    assert not (tmp_path / "deep" / "copy").exists()
+    assert (tmp_path / "out.txt").read_text() == "secret"
 
-    def fails(where: object) -> Library:
-        if "[[standard]]" in (folder / "library.toml").read_text() and calls:
-            raise LibraryError("does not open")
-        calls.append(1)
-        return real(where)  # type: ignore[arg-type]
 
-    calls: list[int] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writing, "read_library", fails)
-        with pytest.raises(ChemoscapeError, match="does not open"):
-            add_to_folder(folder, [iron("b")])
-    assert open_library(folder).names == ["a"]
+def test_remarks_that_look_like_the_end_of_a_header(tmp_path: Path) -> None:
+    remarks = "first\n---- a line\n/// another\nlast"
+    folder = save_library(
+        library(iron("a", record=Record(remarks=remarks).with_(edges="Fe L3"))), tmp_path / "iron"
+    )
+    (again,) = open_library(folder).standards
+    assert again.record.remarks == "first\n| ---- a line\n| /// another\nlast"
+    np.testing.assert_array_equal(again.energy, ENERGY)
 
 
 def test_one_standard_as_a_file(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def errors_of(
     if axis.stretch_sd > 0:  # NaN where there is none
         squares += (propagation.per_stretch(some, gradient, axis.centre) * axis.stretch_sd) ** 2
     squares += _of_values(some, library, normalise) ** 2
-    squares += Mixture(mixture.value[inside], gradient).variance_of_scales(some, library.scale_sd)
+    squares += propagation.scale_sd(some, gradient) ** 2
     if np.isfinite(known["misfit_scale"]):
         misfit = Misfit(known["misfit_scale"], known["misfit_level"])
         squares += np.nan_to_num(propagation.misfit_sd(some, gradient, misfit)) ** 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,21 @@ import xarray as xr
 from chemoscape.decompose.factors.averages import mean_spectra
 from chemoscape.errors import RegionError
 from chemoscape.preprocess.density.shared import shared_variance
-from chemoscape.standards.atomic import edges_of
+from chemoscape.standards.naming import edge_names
 
 #: The highest optical density is this quantile over pixels: it is not the noise of one of them.
 HIGHEST = 0.999
+
+#: What a detector's name says of how absorption was measured; ``counter0`` and others say nothing.
+_MODES = {
+    "electron yield": re.compile(
+        r"tey|pey|electron|drain|sample[ _]?current|channeltron|\bcem\b", re.IGNORECASE
+    ),
+    "fluorescence": re.compile(r"tfy|pfy|fluo|xrf|\bsdd|vortex|\bmca", re.IGNORECASE),
+    "transmission": re.compile(r"trans|pmt|photomult|phosphor|\bapd", re.IGNORECASE),
+}
+#: Formats of full-field microscopes, which image what the sample transmits.
+_FULL_FIELD = ("xradia", "mistral")
 
 
 def averaged(od: xr.Dataset, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -70,7 +83,8 @@ def measurement_of(
     """Fields of a standard's record that a stack knows: ``record.with_(**…)``.
 
     ``max_od`` is the 99.9th percentile over the pixels at the energy where that is highest,
-    ``n_pixels`` those with values at every energy.
+    ``n_pixels`` those with values at every energy. ``mode`` is ``""`` unless the file, or the name
+    of its channel, tells.
 
     Parameters
     ----------
@@ -88,18 +102,26 @@ def measurement_of(
     dwell = facts.get("dwell_ms", np.nan)
     if "dwell" in stack.coords and np.isfinite(stack["dwell"].values).any():
         dwell = np.nanmean(stack["dwell"].values)
-    energy = od["energy"].values
-    edges = edges_of(formula, float(energy[0]), float(energy[-1])) if formula else ()
     return {
-        "edges": ", ".join(edge.name for edge in edges),
+        "edges": edge_names(formula, od["energy"].values),
         "facility": str(facts.get("facility", "")),
         "beamline": str(facts.get("beamline", "")),
         "date": str(facts.get("started", "")),
         "polarisation": str(facts.get("polarisation", "")),
         "detector": str(facts.get("channel", "")),
-        "mode": "transmission",
+        "mode": _mode(facts),
         "dwell_ms": round(float(dwell), 6),
         "n_pixels": float(np.isfinite(pixels).all(axis=0).sum()),
         "max_od": float(np.nanquantile(seen, HIGHEST, axis=1).max()) if seen.size else np.nan,
         "i0": str(od.attrs.get("i0_source", "")),
     }
+
+
+def _mode(facts: Mapping[Any, Any]) -> str:
+    """How absorption was measured, as far as a stack's facts tell."""
+    named = f"{facts.get('channel', '')} {facts.get('detector', '')}"
+    for mode, pattern in _MODES.items():
+        if pattern.search(named):
+            return mode
+    through = facts.get("quantity") == "transmission" or facts.get("format") in _FULL_FIELD
+    return "transmission" if through else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,30 +103,41 @@ def _fitted(library: Library, search: float) -> AxisShift:
     return AxisShift(fitted.value, fitted.sd, left, without, fitted.at_limit)
 
 
-def axis_shifts(library: Library) -> tuple[dict[str, AxisShift], tuple[str, ...]]:
+def axis_shifts(
+    library: Library, tolerances: Mapping[str, float]
+) -> tuple[dict[str, AxisShift], tuple[str, ...]]:
     """Each standard's shift against those whose axes are not off, and whose are.
 
     One shifted standard spoils the sums that explain the others. So the likeliest (the largest
     gain by a shift) is left out and the others are looked at again, until none is left that would
     fail, or fewer than three remain.
 
+    Parameters
+    ----------
+    library : Library
+    tolerances : mapping of str to float
+        Shift (eV) that fails, of each standard.
+
     Raises
     ------
     FitError, LibraryError
         As `axis_shift`.
     """
-    tolerances = {standard.id: tolerance_of(library, standard.id) for standard in library.standards}
     sound, off = list(library.names), []
-    while len(sound) >= LEAST_STANDARDS:
-        found = {n: axis_shift(library, n, [o for o in sound if o != n]) for n in sound}
-        bad = [n for n in sound if found[n].verdict(tolerances[n]) == "fail"]
-        if not bad:
+
+    def against_sound(name: str) -> AxisShift:
+        return axis_shift(library, name, [other for other in sound if other != name])
+
+    while True:
+        found = {name: against_sound(name) for name in sound}
+        bad = [name for name in sound if found[name].verdict(tolerances[name]) == "fail"]
+        if not bad or len(sound) < LEAST_STANDARDS:
             break
-        worst = max(bad, key=lambda n: found[n].ratio)
+        worst = max(bad, key=lambda name: found[name].ratio)
         sound.remove(worst)
         off.append(worst)
-    shifts = {n: axis_shift(library, n, [o for o in sound if o != n]) for n in library.names}
-    return shifts, tuple(off)
+    found |= {name: against_sound(name) for name in off}
+    return {name: found[name] for name in library.names}, tuple(off)
 
 
 def tolerance_of(library: Library, name: str) -> float:
@@ -142,15 +153,25 @@ def check_axes(library: Library) -> list[Finding]:
     wanted = f"|shift| <= {SHIFT_ERROR_EV} eV"
     if len(library.names) < LEAST_STANDARDS:
         why = f"{len(library.names)} standards, {LEAST_STANDARDS} are needed to tell whose is off"
-        return [Finding("", name, "not known", None, "eV", wanted, detail=why)]
+        return [Finding("", name, "not known", unit="eV", threshold=wanted, detail=why)]
     try:
-        shifts, off = axis_shifts(library)
+        tolerances = {one: tolerance_of(library, one) for one in library.names}
+        shifts, off = axis_shifts(library, tolerances)
     except ChemoscapeError as error:
-        return [Finding("", name, "not known", None, "eV", wanted, error.remedy, error.what)]
+        return [
+            Finding(
+                "",
+                name,
+                "not known",
+                unit="eV",
+                threshold=wanted,
+                remedy=error.remedy,
+                detail=error.what,
+            )
+        ]
     findings = []
     for one, found in shifts.items():
-        tolerance = tolerance_of(library, one)
-        verdict = found.verdict(tolerance)
+        verdict = found.verdict(tolerances[one])
         if verdict == "fail" and one not in off:
             verdict = "warn"  # fewer than three are left: no telling whose axis it is
         limit = " or more" if found.at_limit else ""
@@ -159,12 +180,12 @@ def check_axes(library: Library) -> list[Finding]:
                 one,
                 name,
                 verdict,
-                found.shift,
-                "eV",
-                f"|shift| <= {tolerance:.2g} eV",
-                _AGAIN if verdict in ("warn", "fail") else "",
-                f"{found.shift:+.3f} ± {found.sd:.2g} eV{limit} against the others, which leave "
-                f"{found.left:.3f} of it, {found.left_without:.3f} without a shift",
+                number=found.shift,
+                unit="eV",
+                threshold=f"|shift| <= {tolerances[one]:.2g} eV",
+                remedy=_AGAIN if verdict in ("warn", "fail") else "",
+                detail=f"{found.shift:+.3f} ± {found.sd:.2g} eV{limit} against the others, which "
+                f"leave {found.left:.3f} of it, {found.left_without:.3f} without a shift",
             )
         )
     return findings

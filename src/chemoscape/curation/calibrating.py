@@ -13,12 +13,18 @@ import numpy as np
 
 from chemoscape.decompose.calibration import MOST_SHIFT_EV, Anchor
 from chemoscape.errors import FitError, LibraryError
+from chemoscape.standards.scale_windows import as_text, windows_of
 from chemoscape.standards.standard import Standard
 
 #: Energies are written with so many decimals.
 DECIMALS = 6
 #: An anchor is searched 1 eV on either side unless it says otherwise.
 REACH_EV = 1.0
+#: A spectrum in cm2/g may be moved by so much: tabulated coefficients change by 0.2 % over it.
+MOST_SCALED_EV = 1.0
+#: Draws of the noise in which a feature is looked for; of a normal distribution, sd over median
+#: absolute deviation.
+DRAWS, SD_PER_MAD = 200, 1.4826
 #: An anchor as a record names it, after any words of one's own.
 _WRITTEN = re.compile(r"\b(peak|edge) between ([\d.]+) and ([\d.]+) eV$")
 
@@ -83,8 +89,15 @@ def calibrated(
             "give a positive standard deviation, in eV",
         )
     if (anchor is None) == (shift_eV is None):
+        given = "neither" if anchor is None else "both"
         raise LibraryError(
-            "is calibrated by an anchor or by a shift", where, "give one of the two, not both"
+            f"is calibrated by an anchor or by a shift, and {given} is given", where, "give one"
+        )
+    if anchor is not None and anchor.within is not None and anchor.within[0] >= anchor.within[1]:
+        raise LibraryError(
+            f"its anchor is searched from {anchor.within[0]:g} to {anchor.within[1]:g} eV",
+            where,
+            "write the lower energy first",
         )
     before = standard.record.calibration
     text, true, located_sd = "", float("nan"), 0.0
@@ -102,18 +115,24 @@ def calibrated(
         )
     total = shift + float(np.nan_to_num(before.shift_eV))
     remarks = standard.record.remarks
-    if before.source or np.nan_to_num(before.shift_eV):
-        earlier = f" ({before.source})" if before.source else ""
+    if before.reference or np.nan_to_num(before.shift_eV):
+        earlier = f" ({before.reference})" if before.reference else ""
         remarks += (
             f"\nEnergies calibrated again: moved by {shift:+.4f} eV ({source}), after "
             f"{np.nan_to_num(before.shift_eV):+.4f} eV{earlier}; {total:+.4f} eV in all."
         )
+    by_anchor = anchor is not None
+    known = 0.0 if by_anchor else float(np.nan_to_num(before.uncertainty_eV))
+    reference = source.strip()
+    if before.reference and not by_anchor and before.reference != reference:
+        reference = f"{before.reference}; {reference}"
     record = standard.record.with_(
         anchor=text,
         anchor_eV=true,
-        source=source.strip(),
+        reference=reference,
         shift_eV=round(total, DECIMALS),
-        uncertainty_eV=float(np.hypot(uncertainty_eV, located_sd)),
+        uncertainty_eV=float(np.sqrt(uncertainty_eV**2 + located_sd**2 + known**2)),
+        windows=_moved_windows(standard, shift),
         remarks=remarks.strip(),
     )
     energy = np.round(standard.energy + shift, DECIMALS)
@@ -159,6 +178,28 @@ def anchor_residual(standard: Standard) -> float | None:
     return _located(standard, anchor)[0] - anchor.energy
 
 
+def _moved_windows(standard: Standard, shift: float) -> str:
+    """The windows of its mass scale on the moved axis.
+
+    Raises
+    ------
+    LibraryError
+        The scale was found on an axis so far off that it must be found again.
+    """
+    text = standard.record.scaling.windows
+    windows = windows_of(text)
+    if windows is None:
+        return text
+    if abs(shift) > MOST_SCALED_EV:
+        raise LibraryError(
+            f"is in cm2/g, on an axis that is off by {shift:+.2f} eV",
+            f"standard {standard.id!r}",
+            "calibrate the optical density that it was made from, then scale that",
+        )
+    (a, b), (c, d) = windows
+    return as_text(((a + shift, b + shift), (c + shift, d + shift)))
+
+
 def anchor_text(anchor: Anchor, shift_eV: float, name: str = "") -> str:
     """An anchor for a record, as `anchor_of` reads it: its range on the calibrated axis.
 
@@ -191,8 +232,10 @@ def _range(anchor: Anchor) -> tuple[float, float]:
 def _located(standard: Standard, anchor: Anchor) -> tuple[float, float]:
     """Where a standard has a feature, and its standard deviation, eV.
 
-    A quarter of the local step, as in a stack, and the spectrum's noise propagated to the vertex of
-    the parabola. A feature that somebody read off has the error that its source states.
+    A quarter of the local step, as in a stack, and the scatter of where the feature is found when
+    the spectrum's noise is added to it once more: with fine steps, noise decides which point is the
+    highest, and no derivative knows of that. A feature that somebody read off has the error that
+    its source states.
     """
     try:
         found = anchor.locate(standard.energy, standard.spectrum)
@@ -202,17 +245,28 @@ def _located(standard: Standard, anchor: Anchor) -> tuple[float, float]:
     if anchor.found is not None:
         return found, 0.0
     near = int(np.abs(standard.energy - found).argmin())
-    around = slice(max(near - 3, 0), near + 4)
-    step = float(np.diff(standard.energy[around]).mean())
-    squares = (step / 4) ** 2
-    if standard.spectrum_sd is not None:
-        for k in range(*around.indices(standard.energy.size)):
-            if not standard.spectrum_sd[k] > 0:
-                continue
-            small = 1e-3 * standard.spectrum_sd[k]  # the maximum stays the same point
-            other = standard.spectrum.copy()
-            other[k] += small
-            moved = replace(anchor).locate(standard.energy, other) - found
-            squares += (1e3 * moved) ** 2
+    step = float(np.diff(standard.energy[max(near - 3, 0) : near + 4]).mean())
     low, high = _range(anchor)
-    return found, float(min(np.sqrt(squares), (high - low) / 2))
+    unknown = (high - low) / np.sqrt(12)  # anywhere in the range
+    rng = np.random.default_rng(0)
+    noise = _noise_of(standard)
+    squares = []
+    for _ in range(DRAWS):
+        drawn = standard.spectrum + noise * rng.normal(size=standard.energy.size)
+        try:
+            squares.append((anchor.locate(standard.energy, drawn) - found) ** 2)
+        except FitError:  # lost in noise
+            squares.append(unknown**2)
+    return found, float(min(np.hypot(step / 4, np.sqrt(np.mean(squares))), unknown))
+
+
+def _noise_of(standard: Standard) -> np.ndarray:
+    """Standard deviation at each energy: the spectrum's own, or from its second differences, which
+    curved spectra have without noise too.
+    """
+    if standard.spectrum_sd is not None:
+        return np.nan_to_num(standard.spectrum_sd)
+    if standard.energy.size < 5:
+        return np.zeros_like(standard.energy)
+    bent = np.diff(standard.spectrum, 2) / np.sqrt(6)
+    return np.full(standard.energy.size, SD_PER_MAD * float(np.median(np.abs(bent))))

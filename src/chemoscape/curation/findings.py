@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 Verdict = Literal["pass", "warn", "fail", "not known"]
@@ -24,6 +24,7 @@ class Finding:
     check : str
         Name of the check.
     verdict : {"pass", "warn", "fail", "not known"}
+        What follows is given by name.
     number : float, optional
         What was measured.
     unit : str
@@ -36,7 +37,8 @@ class Finding:
 
     Examples
     --------
-    >>> one = Finding("alpha", "optical density", "fail", 2.6, "", "<= 1.5", "use a thinner film")
+    >>> told = {"number": 2.6, "threshold": "<= 1.5", "remedy": "use a thinner film"}
+    >>> one = Finding("alpha", "optical density", "fail", **told)
     >>> print(one)
     alpha: optical density fail (2.6, should be <= 1.5); use a thinner film
     """
@@ -44,6 +46,7 @@ class Finding:
     standard: str
     check: str
     verdict: Verdict
+    _: KW_ONLY
     number: float | None = None
     unit: str = ""
     threshold: str = ""

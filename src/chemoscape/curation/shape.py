@@ -25,6 +25,8 @@ NOISE_WARNING, NOISE_ERROR = 0.01, 0.05
 #: A spectrum whose edge step is one within this was normalised: its values are no optical density,
 #: nor are any as large as the other.
 _NORMALISED, _NO_DENSITY = 0.05, 10.0
+#: What to do where only the shape of a spectrum says that its film was too thick.
+TOO_THICK = "look up the highest optical density of the measurement, and measure a thinner sample"
 _REDO = "measure it again over the whole edge, with a flat pre-edge and post-edge"
 
 
@@ -47,11 +49,11 @@ def check_range(standard: Standard, parts: Parts) -> Finding:
         standard.id,
         "energy range",
         "pass" if not short else "fail" if parts.edges else "warn",
-        float(min(n_pre - LEAST_PRE, n_post - LEAST_POST)),
-        "energies to spare",
-        f">= 0 ({LEAST_PRE} before, {LEAST_POST} after)",
-        _REDO if short else "",
-        "; ".join([*short, seen]),
+        number=float(min(n_pre - LEAST_PRE, n_post - LEAST_POST)),
+        unit="energies to spare",
+        threshold=f">= 0 ({LEAST_PRE} before, {LEAST_POST} after)",
+        remedy=_REDO if short else "",
+        detail="; ".join([*short, seen]),
     )
 
 
@@ -73,11 +75,11 @@ def check_step(standard: Standard, parts: Parts) -> Finding:
         standard.id,
         "energy step",
         "pass" if ratio <= 1 else "warn" if ratio <= 2 else "fail",
-        worst,
-        "eV",
-        f"<= {limit:.2g} eV",
-        "" if ratio <= 1 else "measure it again with finer steps in the edge",
-        f"widest step at {where}",
+        number=worst,
+        unit="eV",
+        threshold=f"<= {limit:.2g} eV",
+        remedy="" if ratio <= 1 else "measure it again with finer steps in the edge",
+        detail=f"widest step at {where}",
     )
 
 
@@ -121,11 +123,9 @@ def check_optical_density(standard: Standard, parts: Parts) -> Finding:
             standard.id,
             "optical density",
             "not known",
-            None,
-            "",
-            f"<= {OD_WARNING}",
-            "write Measurement.max_od",
-            "neither recorded nor to be had from its columns",
+            threshold=f"<= {OD_WARNING}",
+            remedy="write Measurement.max_od",
+            detail="neither recorded nor to be had from its columns",
         )
     source = max(known, key=lambda key: known[key])
     highest = known[source]
@@ -134,11 +134,12 @@ def check_optical_density(standard: Standard, parts: Parts) -> Finding:
         standard.id,
         "optical density",
         verdict,
-        highest,
-        "",
-        f"<= {OD_WARNING}, never > {OD_ERROR}",
-        "" if verdict == "pass" else "measure a thinner sample: stray light flattens this one",
-        f"by {source}",
+        number=highest,
+        threshold=f"<= {OD_WARNING}, never > {OD_ERROR}",
+        remedy=""
+        if verdict == "pass"
+        else "measure a thinner sample: stray light flattens this one",
+        detail=f"by {source}",
     )
 
 
@@ -166,13 +167,10 @@ def check_flat_top(standard: Standard) -> Finding | None:
         standard.id,
         "flat top",
         "warn" if flat else "pass",
-        flatness,
-        "",
-        f"<= {FLAT_TOP}",
-        "look up the highest optical density of the measurement, and measure a thinner sample"
-        if flat
-        else "",
-        f"white line at {energy[peak]:.2f} eV: width 5 % over width 30 % below its top",
+        number=flatness,
+        threshold=f"<= {FLAT_TOP}",
+        remedy=TOO_THICK if flat else "",
+        detail=f"white line at {energy[peak]:.2f} eV: width 5 % over width 30 % below its top",
     )
 
 
@@ -200,11 +198,10 @@ def check_noise(standard: Standard, parts: Parts) -> Finding:
             standard.id,
             "noise",
             "not known",
-            None,
-            "%",
-            f"< {100 * NOISE_WARNING:g} %",
-            "give a column of standard deviations, or more energies before and after the edges",
-            what,
+            unit="%",
+            threshold=f"< {100 * NOISE_WARNING:g} %",
+            remedy="give a column of standard deviations, or more energies outside the edges",
+            detail=what,
         )
     share = sd / step
     peak = float(standard.spectrum.max() - np.median(standard.spectrum[parts.pre]))
@@ -215,11 +212,11 @@ def check_noise(standard: Standard, parts: Parts) -> Finding:
         standard.id,
         "noise",
         verdict,
-        100 * share,
-        "%",
-        f"< {100 * NOISE_WARNING:g} %",
-        "" if verdict == "pass" else "average more pixels or measure longer",
-        f"of the edge step, {100 * sd / peak:.2g} % of the highest peak",
+        number=100 * share,
+        unit="%",
+        threshold=f"< {100 * NOISE_WARNING:g} %",
+        remedy="" if verdict == "pass" else "average more pixels or measure longer",
+        detail=f"of the edge step, {100 * sd / peak:.2g} % of the highest peak",
     )
 
 

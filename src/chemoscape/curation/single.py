@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from chemoscape.curation.calibrating import anchor_residual
 from chemoscape.curation.findings import Finding, Verdict
 from chemoscape.curation.parts import parts_of
 from chemoscape.curation.purity import NOTABLE
@@ -22,10 +23,13 @@ from chemoscape.curation.substance import (
     check_table,
     check_value,
 )
+from chemoscape.errors import ChemoscapeError
 from chemoscape.standards.standard import Standard
 
 #: The energy axis should be known to this, eV.
 CALIBRATION_EV = 0.05
+#: An anchor found again may be off by this much: noise, and the steps of the axis, eV.
+ANCHOR_EV = 0.1
 
 
 def check_standard(
@@ -68,7 +72,9 @@ def check_standard(
         check_value(standard, variable),
         check_molar_mass(standard),
         check_table(standard, parts),
+        check_scale_error(standard),
         check_structure(standard, folder),
+        check_anchor(standard),
     ]
     of_measurement = [
         check_optical_density(standard, parts),
@@ -153,18 +159,18 @@ def check_fields(standard: Standard, licence: str = "") -> Finding:
         standard.id,
         "required fields",
         lacking(standard) if missing else "pass",
-        float(len(missing)),
-        "missing",
-        "0 missing",
-        "write them: chemoscape standards set" if missing else "",
-        f"without {', '.join(missing)}" if missing else "",
+        number=float(len(missing)),
+        unit="missing",
+        threshold="0 missing",
+        remedy="write them: chemoscape standards set" if missing else "",
+        detail=f"without {', '.join(missing)}" if missing else "",
     )
 
 
 def check_calibration(standard: Standard) -> Finding:
     """The energy axis known to 0.05 eV, and what it rests on told."""
     calibration = standard.record.calibration
-    sd, anchor = calibration.uncertainty_eV, calibration.anchor or calibration.source
+    sd, anchor = calibration.uncertainty_eV, calibration.anchor or calibration.reference
     problems = []
     if not np.isfinite(sd):
         problems.append("its uncertainty is not known")
@@ -176,11 +182,57 @@ def check_calibration(standard: Standard) -> Finding:
         standard.id,
         "calibration",
         lacking(standard) if problems else "pass",
-        float(sd) if np.isfinite(sd) else None,
-        "eV",
-        f"<= {CALIBRATION_EV} eV",
-        "put it onto a feature of known energy: chemoscape standards calibrate" if problems else "",
-        "; ".join([*problems, f"by {anchor}" if anchor else ""]).strip("; "),
+        number=float(sd) if np.isfinite(sd) else None,
+        unit="eV",
+        threshold=f"<= {CALIBRATION_EV} eV",
+        remedy="put it onto a feature of known energy: chemoscape standards calibrate"
+        if problems
+        else "",
+        detail="; ".join([*problems, f"by {anchor}" if anchor else ""]).strip("; "),
+    )
+
+
+def check_anchor(standard: Standard) -> Finding | None:
+    """The anchor still where the record says, None where it names no feature of the spectrum."""
+    allowed = max(ANCHOR_EV, 3 * float(np.nan_to_num(standard.record.calibration.uncertainty_eV)))
+    remedy = "calibrate it again: chemoscape standards calibrate"
+    wanted = f"<= {allowed:.2g} eV"
+    try:
+        off = anchor_residual(standard)
+    except ChemoscapeError as error:
+        return Finding(
+            standard.id, "anchor", "fail", threshold=wanted, remedy=remedy, detail=error.what
+        )
+    if off is None:
+        return None
+    away = abs(off) > allowed
+    return Finding(
+        standard.id,
+        "anchor",
+        "fail" if away else "pass",
+        number=off,
+        unit="eV",
+        threshold=wanted,
+        remedy=remedy if away else "",
+        detail=f"{standard.record.calibration.anchor}, which is to be at "
+        f"{standard.record.calibration.anchor_eV:g} eV",
+    )
+
+
+def check_scale_error(standard: Standard) -> Finding | None:
+    """How well the mass scale is known, without which composition's error lacks a part."""
+    if standard.scale != "mass_absorption":
+        return None
+    sd = standard.record.scaling.uncertainty
+    known = bool(np.isfinite(sd))
+    return Finding(
+        standard.id,
+        "scale error",
+        "pass" if known else "not known",
+        number=100 * float(sd) if known else None,
+        unit="%",
+        remedy="" if known else "make it by chemoscape standards scale, or set its uncertainty",
+        detail="" if known else "errors of composition take it as exact",
     )
 
 
@@ -216,10 +268,9 @@ def check_rank(standard: Standard) -> Finding:
             standard.id,
             "rank",
             "not known",
-            None,
-            "components",
-            wanted,
-            "take it from a stack, with the components counted",
+            unit="components",
+            threshold=wanted,
+            remedy="take it from a stack, with the components counted",
         )
     verdict: Verdict = "pass" if rank == 1 else "warn" if second < NOTABLE else "fail"
     size = f", the second {100 * second:.2g} % of the first" if rank > 1 and second > 0 else ""
@@ -227,9 +278,9 @@ def check_rank(standard: Standard) -> Finding:
         standard.id,
         "rank",
         verdict,
-        float(rank),
-        "components",
-        wanted,
-        "" if rank == 1 else "take it from a smaller region, of one substance",
-        f"in the stack it was taken from{size}",
+        number=float(rank),
+        unit="components",
+        threshold=wanted,
+        remedy="" if rank == 1 else "take it from a smaller region, of one substance",
+        detail=f"in the stack it was taken from{size}",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +13,22 @@ from chemoscape.curation.findings import Finding, Verdict
 from chemoscape.curation.parts import Parts, noise_sd
 from chemoscape.errors import ChemoscapeError
 from chemoscape.standards.mass_scale import agreement
-from chemoscape.standards.mixing import mass_fractions, molar_mass
+from chemoscape.standards.mixing import counts_of, molar_mass
 from chemoscape.standards.scale_windows import windows_of
 from chemoscape.standards.standard import Standard
-from chemoscape.standards.structure import Structure, read_structure
+from chemoscape.standards.structure import (
+    DENSITY_TOLERANCE,
+    FRACTION_TOLERANCE,
+    Structure,
+    formula_difference,
+    read_structure,
+)
 
 #: Composition and formula may differ by this much: formulas are written to two decimals.
 VALUE_TOLERANCE = 0.02
 MOLAR_MASS_TOLERANCE = 0.01
-#: Formula and density of a structure, and the tabulated absorption, may differ by this share.
+#: The tabulated absorption may differ by this share.
 SHARE = 0.05
-#: Elements with less of the mass than this are not asked for in a structure: diffraction hardly
-#: sees lithium.
-_LEAST_SHARE = 0.05
 
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₓ₊₋−", "0123456789x+--", "_{}$() ")
 _VARIABLE = re.compile(r"^\s*([a-z])\s+(?:in|of)\s+(\S+)")
@@ -89,13 +93,11 @@ def _linear(text: str, letter: str) -> tuple[float, float] | None:
 def _is_element(symbol: str) -> bool:
     import periodictable
 
-    return any(element.symbol == symbol for element in periodictable.elements)
-
-
-def amounts_of(formula: str) -> dict[str, float]:
-    """Relative amounts of the elements in a formula."""
-    shares = mass_fractions(formula)
-    return {symbol: share / molar_mass(symbol) for symbol, share in shares.items()}
+    try:
+        periodictable.elements.symbol(symbol)
+    except ValueError:
+        return False
+    return True
 
 
 def value_by_formula(formula: str, template: Mapping[str, tuple[float, float]]) -> float:
@@ -108,7 +110,7 @@ def value_by_formula(formula: str, template: Mapping[str, tuple[float, float]]) 
     float
         NaN when the template holds a formula of other elements or proportions, at any value.
     """
-    amounts = amounts_of(formula)
+    amounts = counts_of(formula)
     if set(amounts) - set(template):
         return float("nan")
     symbols = list(template)
@@ -124,52 +126,37 @@ def value_by_formula(formula: str, template: Mapping[str, tuple[float, float]]) 
 
 def check_value(standard: Standard, variable: str) -> Finding:
     """The value of the composition variable is the one that the formula gives."""
-    name, allowed = "x and formula", max(VALUE_TOLERANCE, 2 * standard.value_sd)
+    allowed = max(VALUE_TOLERANCE, 2 * standard.value_sd)
+    finding = partial(Finding, standard.id, "x and formula", threshold=f"<= {allowed:g}")
     template = template_of(variable)
-    if template is None or not standard.formula or not np.isfinite(standard.value):
-        why = (
-            f"the variable {variable!r} names no formula with one letter for a number"
-            if template is None
-            else "its formula is not known"
-            if not standard.formula
-            else "its value is not known"
-        )
-        return Finding(standard.id, name, "not known", None, "", f"<= {allowed:g}", "", why)
+    if template is None:
+        why = f"the variable {variable!r} names no formula with one letter for a number"
+        return finding("not known", detail=why)
+    if not standard.formula or not np.isfinite(standard.value):
+        what = "value" if standard.formula else "formula"
+        return finding("not known", detail=f"its {what} is not known")
     told = value_by_formula(standard.formula, template)
-    held, fixed = set(amounts_of(standard.formula)), {s for s, (a, _) in template.items() if a}
+    held, fixed = set(counts_of(standard.formula)), {s for s, (a, _) in template.items() if a}
     if held - set(template) and held >= fixed:
-        return Finding(
-            standard.id,
-            name,
+        return finding(
             "warn",
-            None,
-            "",
-            f"<= {allowed:g}",
-            "look at the formula",
-            f"{standard.formula} holds more than {variable!r} speaks of: its value is not checked",
+            remedy="look at the formula",
+            detail=f"{standard.formula} holds more than {variable!r} speaks of: "
+            "its value is not checked",
         )
     if np.isnan(told):
-        return Finding(
-            standard.id,
-            name,
+        return finding(
             "fail",
-            None,
-            "",
-            f"<= {allowed:g}",
-            "correct the formula, or the library's variable",
-            f"{standard.formula} is no {variable}",
+            remedy="correct the formula, or the library's variable",
+            detail=f"{standard.formula} is no {variable}",
         )
     off = abs(told - standard.value)
     bad = off > allowed + 1e-9
-    return Finding(
-        standard.id,
-        name,
+    return finding(
         "fail" if bad else "pass",
-        off,
-        "",
-        f"<= {allowed:g}",
-        "correct the value, or the formula" if bad else "",
-        f"{standard.formula} gives {told:.3g}, its value is {standard.value:.3g}",
+        number=off,
+        remedy="correct the value, or the formula" if bad else "",
+        detail=f"{standard.formula} gives {told:.3g}, its value is {standard.value:.3g}",
     )
 
 
@@ -184,11 +171,11 @@ def check_molar_mass(standard: Standard) -> Finding | None:
         standard.id,
         "molar mass",
         "fail" if bad else "pass",
-        100 * off,
-        "%",
-        f"<= {100 * MOLAR_MASS_TOLERANCE:g} %",
-        "leave molar_mass out: the formula gives it" if bad else "",
-        f"{standard.molar_mass:.2f} g/mol, {standard.formula} has {derived:.2f}",
+        number=100 * off,
+        unit="%",
+        threshold=f"<= {100 * MOLAR_MASS_TOLERANCE:g} %",
+        remedy="leave molar_mass out: the formula gives it" if bad else "",
+        detail=f"{standard.molar_mass:.2f} g/mol, {standard.formula} has {derived:.2f}",
     )
 
 
@@ -199,34 +186,27 @@ def check_table(standard: Standard, parts: Parts) -> Finding | None:
     """
     if standard.scale != "mass_absorption":
         return None
-    name, wanted = "mass scale", f"<= {100 * SHARE:g} %"
+    wanted = f"<= {100 * SHARE:g} %"
+    finding = partial(Finding, standard.id, "mass scale", unit="%", threshold=wanted)
     try:
         ratios = np.array(agreement(standard, windows_of(standard.record.scaling.windows)))
     except ChemoscapeError as error:
-        return Finding(
-            standard.id, name, "not known", None, "%", wanted, error.remedy, detail=error.what
-        )
+        return finding("not known", remedy=error.remedy, detail=error.what)
     off = ratios - 1
     if not np.isfinite(off).any():
-        return Finding(
-            standard.id, name, "not known", None, "%", wanted, detail="no window outside its edges"
-        )
+        return finding("not known", detail="no window outside its edges")
     worst = float(np.nanmax(np.abs(off)))
     sd = np.nan_to_num(noise_sd(standard, parts))
     levels = [np.abs(standard.spectrum[p]) for p in (parts.pre, parts.post)]
     by_noise = np.array([3 * sd / np.median(one) if one.any() else 0.0 for one in levels])
     bad = bool((np.abs(off) > SHARE + by_noise).any())
     before, after = ratios
-    return Finding(
-        standard.id,
-        name,
+    return finding(
         "fail" if bad else "pass",
-        100 * worst,
-        "%",
-        wanted,
-        "correct its formula, or put it on the mass scale again" if bad else "",
-        f"over the table of {standard.formula}: {before:.3f} before, {after:.3f} after its edges"
-        + (", within its noise" if worst > SHARE and not bad else ""),
+        number=100 * worst,
+        remedy="correct its formula, or put it on the mass scale again" if bad else "",
+        detail=f"over the table of {standard.formula}: {before:.3f} before, {after:.3f} after its "
+        "edges" + (", within its noise" if worst > SHARE and not bad else ""),
     )
 
 
@@ -234,67 +214,60 @@ def check_structure(standard: Standard, folder: Path | None) -> Finding | None:
     """Formula and density agree with the crystal structure; None when none is attached.
 
     A structure of another origin gives a wrong density while every other tool keeps silent.
+    Formulas are compared as `standards.structure.differ` does.
     """
-    name, wanted = "structure", f"<= {100 * SHARE:g} %"
+    wanted = f"formula <= {100 * FRACTION_TOLERANCE:g} %, density <= {100 * DENSITY_TOLERANCE:g} %"
+    finding = partial(Finding, standard.id, "structure", unit="%", threshold=wanted)
     cif = standard.record.evidence.cif
     if not cif:
         return None
     if folder is None:
-        return Finding(
-            standard.id,
-            name,
+        return finding(
             "not known",
-            None,
-            "%",
-            wanted,
-            "save the library as a folder",
-            f"{cif} cannot be found: the library lies in no folder",
+            remedy="save the library as a folder",
+            detail=f"{cif} cannot be found: the library lies in no folder",
         )
     try:
         structure = read_structure(folder / cif)
         off = _deviations(standard, structure)
     except ChemoscapeError as error:
-        return Finding(
-            standard.id, name, "fail", None, "%", wanted, error.remedy, f"{cif}: {error.what}"
-        )
+        return finding("fail", remedy=error.remedy, detail=f"{cif}: {error.what}")
     if not off:
-        return Finding(
-            standard.id,
-            name,
+        return finding(
             "not known",
-            None,
-            "%",
-            wanted,
-            "give its formula and density, or a complete CIF",
-            f"nothing to compare {cif} with",
+            remedy="give its formula and density, or a complete CIF",
+            detail=f"nothing to compare {cif} with",
         )
-    worst = max(off, key=lambda key: off[key])
+    # What is furthest beyond its own tolerance.
+    worst = max(off, key=lambda key: off[key][0] / off[key][1])
+    number, tolerance = off[worst]
     verdict: Verdict = "warn" if structure.problems else "pass"
     remedy = "look at the CIF" if structure.problems else ""
-    if off[worst] > SHARE:
+    if number > tolerance:
         verdict, remedy = "fail", f"correct its {worst}, or attach the structure of this phase"
     held = structure.formula or structure.formula_from_sites
     told = (f"{cif}: {held}, {structure.density:.3f} g/cm3", *structure.problems)
-    return Finding(
-        standard.id, name, verdict, 100 * off[worst], "%", wanted, remedy, "; ".join(told)
+    return finding(
+        verdict,
+        number=100 * number,
+        threshold=f"{worst} <= {100 * tolerance:g} %",
+        remedy=remedy,
+        detail="; ".join(told),
     )
 
 
-def _deviations(standard: Standard, structure: Structure) -> dict[str, float]:
-    """Relative deviations of a structure from what a standard says of itself."""
-    off: dict[str, float] = {}
+def _deviations(standard: Standard, structure: Structure) -> dict[str, tuple[float, float]]:
+    """Deviations of a structure from what a standard says of itself, and how large they may be:
+    mass fractions in absolute terms, densities relative.
+    """
+    off: dict[str, tuple[float, float]] = {}
     formulas = [one for one in (structure.formula, structure.formula_from_sites) if one]
     if standard.formula and formulas:
-        said = mass_fractions(standard.formula)
-        off["formula"] = max(_apart(said, mass_fractions(held)) for held in formulas)
+        apart = max(formula_difference(standard.formula, held) for held in formulas)
+        off["formula"] = apart, FRACTION_TOLERANCE
     densities = np.array([structure.density, structure.density_from_sites])
     densities = densities[np.isfinite(densities)]
     if np.isfinite(standard.density) and densities.size:
-        off["density"] = float(np.abs(densities / standard.density - 1).max())
+        apart = float(np.abs(densities / standard.density - 1).max())
+        off["density"] = apart, DENSITY_TOLERANCE
     return off
-
-
-def _apart(said: Mapping[str, float], held: Mapping[str, float]) -> float:
-    """Largest relative difference of the mass fractions of elements that matter."""
-    heavy = {s for s in {*said, *held} if max(said.get(s, 0), held.get(s, 0)) >= _LEAST_SHARE}
-    return max(abs(held.get(s, 0.0) / said[s] - 1) if s in said else 1.0 for s in heavy)

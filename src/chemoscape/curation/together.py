@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from chemoscape.curation.axes import check_axes
 from chemoscape.curation.explained import own_energies, unexplained
 from chemoscape.curation.findings import Finding, Verdict
 from chemoscape.curation.parts import noise_sd, parts_of
 from chemoscape.curation.separability import separability
+from chemoscape.curation.shape import TOO_THICK
 from chemoscape.errors import ChemoscapeError, LibraryError
 from chemoscape.standards.library import Library
 
@@ -49,42 +49,69 @@ def check_together(library: Library, *, noise: float = 0.01) -> tuple[Finding, .
             Finding("", "condition number", "not known", remedy=error.remedy, detail=error.what),
         )
     spectra = library.spectra(energy).values
-    own_noise = relative_noise(library, energy)
+    own_noise = relative_noise(library, spectra)
     return (
         *check_duplicates(library, spectra, own_noise),
         *check_mixtures(library, spectra, own_noise),
         *check_compression(library, spectra),
         *check_axes(library),
-        check_condition(library, energy),
+        check_condition(spectra),
         check_separability(library, energy, noise),
     )
 
 
-def relative_noise(library: Library, energy: np.ndarray) -> np.ndarray:
+def relative_noise(library: Library, spectra: np.ndarray) -> np.ndarray:
     """Share of each spectrum's norm (less its mean) that is its own noise; 0 where unknown."""
-    spectra = library.spectra(energy).values
     norms = np.linalg.norm(spectra - spectra.mean(axis=1, keepdims=True), axis=1)
     sds = np.array([noise_sd(s, parts_of(s)) for s in library.standards])
-    return np.nan_to_num(sds) * np.sqrt(energy.size) / np.where(norms > 0, norms, np.inf)
+    return np.nan_to_num(sds) * np.sqrt(spectra.shape[1]) / np.where(norms > 0, norms, np.inf)
 
 
-def _beyond(left: float, noise: float) -> float:
-    """What is left, less what noise leaves (they add in squares)."""
-    return float(np.sqrt(max(left**2 - noise**2, 0.0)))
+def left_alone(spectra: np.ndarray) -> np.ndarray:
+    """What each other spectrum by itself, scaled and with a constant, leaves of each: (K, K)."""
+    return np.array([[unexplained(one, other[None])[0] for other in spectra] for one in spectra])
+
+
+def noise_alone(left: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Noise of what `left_alone` says, (K, K): that of both spectra, the other's scaled as it is.
+
+    Of spectra divided by their norms the other one's best weight is ``sqrt(1 - left**2)``.
+    """
+    return np.sqrt(noise[:, None] ** 2 + (1 - np.minimum(left, 1.0) ** 2) * noise**2)
+
+
+def _beyond(left: ArrayLike, noise: ArrayLike, n_energy: int) -> np.ndarray:
+    """What is left for sure, less what noise leaves: ``left**2 - noise**2 (1 + 2 sqrt(2 / n))``.
+
+    Squares of noise add, and those of n energies scatter by ``sqrt(2 / n)`` of themselves.
+    """
+    scatter = 1 + 2 * np.sqrt(2 / n_energy)
+    return np.sqrt(np.maximum(np.square(left) - np.square(noise) * scatter, 0.0))
 
 
 def check_duplicates(library: Library, spectra: np.ndarray, noise: np.ndarray) -> list[Finding]:
-    """Whether another standard, scaled and with a constant, is the same but for noise."""
+    """Whether another standard, scaled and with a constant, is the same but for noise.
+
+    Parameters
+    ----------
+    library : Library
+    spectra : ndarray, shape (K, n_energy)
+    noise : ndarray, shape (K,)
+        By `relative_noise`.
+    """
+    alone = left_alone(spectra)
+    noises = noise_alone(alone, noise)
+    apart = _beyond(alone, noises, spectra.shape[1])
     samples = [standard.record.sample for standard in library.standards]
     lie = [(sample.orientation, sample.polarisation) for sample in samples]
     findings = []
     for i, name in enumerate(library.names):
-        alone = np.array([unexplained(spectra[i], other[None])[0] for other in spectra])
-        alone[i] = np.inf
-        nearest = int(alone.argmin())
-        left = _beyond(float(alone[nearest]), noise[i])
+        others = np.arange(len(apart)) != i
+        # Where noise is all that is left of several, the one that leaves least.
+        nearest = min(np.flatnonzero(others), key=lambda j: (apart[i, j], alone[i, j]))
+        left, beside = float(apart[i, nearest]), float(noises[i, nearest])
         bad = left < DUPLICATE
-        said: Verdict = "pass" if not bad else "warn" if noise[i] > NOISY else "fail"
+        said: Verdict = "pass" if not bad else "warn" if beside > NOISY else "fail"
         remedy = "remove one of them"
         if lie[i] != lie[nearest]:
             remedy = "two orientations without dichroism are one standard: remove one of them"
@@ -94,42 +121,51 @@ def check_duplicates(library: Library, spectra: np.ndarray, noise: np.ndarray) -
                 name,
                 "duplicate",
                 said,
-                left,
-                "left",
-                f">= {DUPLICATE}",
-                remedy if bad else "",
-                f"of it by {other}, scaled"
+                number=left,
+                unit="left",
+                threshold=f">= {DUPLICATE}",
+                remedy=remedy if bad else "",
+                detail=f"of it by {other}, scaled"
                 + (": these two are the same" if bad else "")
-                + _beside(noise[i]),
+                + _beside(beside),
             )
         )
     return findings
 
 
 def _beside(noise: float) -> str:
-    """How much of a spectrum is noise, where that counts."""
+    """How much noise there is in what is left, where that counts."""
     return f", beside noise of {noise:.2g}" if noise > DUPLICATE else ""
 
 
 def check_mixtures(
-    library: Library,
-    spectra: np.ndarray,
-    noise: np.ndarray,
+    library: Library, spectra: np.ndarray, noise: np.ndarray
 ) -> list[Finding]:
     """What the others leave of each standard, and whether it is a mixture of them.
 
     Duplicates of it are left out. A standard whose purity a diffraction pattern shows, or that is
     too noisy to say, is only warned about.
+
+    Parameters
+    ----------
+    library : Library
+    spectra : ndarray, shape (K, n_energy)
+    noise : ndarray, shape (K,)
+        By `relative_noise`.
     """
+    alone = left_alone(spectra)
+    apart = _beyond(alone, noise_alone(alone, noise), spectra.shape[1])
+    norms = np.linalg.norm(spectra - spectra.mean(axis=1, keepdims=True), axis=1)
     findings = []
     for i, standard in enumerate(library.standards):
-        alone = [unexplained(spectra[i], other[None])[0] for other in spectra]
-        same = [j for j in range(len(spectra)) if _beyond(alone[j], noise[i]) < DUPLICATE]
+        same = np.flatnonzero(apart[i] < DUPLICATE)
         rest = [j for j in range(len(spectra)) if j != i and j not in same]
         if not rest:
             continue
         left, weights = unexplained(spectra[i], spectra[rest])
-        left = _beyond(left, noise[i])
+        others = weights * norms[rest] * noise[rest] / (norms[i] or 1.0)
+        beside = float(np.hypot(noise[i], np.linalg.norm(others)))
+        left = float(_beyond(left, beside, spectra.shape[1]))
         shares = weights / (weights.sum() or 1.0)
         told = " + ".join(
             f"{100 * shares[k]:.0f} % {library.names[rest[k]]}"
@@ -138,7 +174,7 @@ def check_mixtures(
         )
         declared = standard.kind == "mixture"
         verdict: Verdict = "pass" if declared or left >= MIXTURE_WARNING else "warn"
-        shown = bool(standard.record.evidence.pxrd) or noise[i] > NOISY
+        shown = bool(standard.record.evidence.pxrd) or beside > NOISY
         if not declared and left < MIXTURE and not shown:
             verdict = "fail"
         findings.append(
@@ -146,13 +182,13 @@ def check_mixtures(
                 standard.id,
                 "mixture",
                 verdict,
-                left,
-                "left",
-                f">= {MIXTURE_WARNING}, never < {MIXTURE}",
-                "" if verdict == "pass" else _PURE,
-                f"of it by {told or 'the others'}"
+                number=left,
+                unit="left",
+                threshold=f">= {MIXTURE_WARNING}, never < {MIXTURE}",
+                remedy="" if verdict == "pass" else _PURE,
+                detail=f"of it by {told or 'the others'}"
                 + (" (a known mixture)" if declared else "")
-                + _beside(noise[i]),
+                + _beside(beside),
             )
         )
     return findings
@@ -185,30 +221,20 @@ def check_compression(library: Library, spectra: np.ndarray) -> list[Finding]:
             name,
             "compression",
             "warn",
-            100 * c,
-            "%",
-            f"< {100 * COMPRESSION:g} %",
-            "look up the highest optical density of the measurement, and measure a thinner sample",
-            f"with its highest peak so much taller the others explain it {gain:.1f} times better: "
-            "a film too thick is flattened like this",
+            number=100 * c,
+            unit="%",
+            threshold=f"< {100 * COMPRESSION:g} %",
+            remedy=TOO_THICK,
+            detail=f"with its highest peak so much taller the others explain it {gain:.1f} times "
+            "better: a film too thick is flattened like this",
         )
     ]
 
 
-def check_condition(library: Library, energy: np.ndarray) -> Finding:
+def check_condition(spectra: np.ndarray) -> Finding:
     """Condition number of the spectra, each divided by its length."""
-    from chemoscape.decompose.direct import condition_number
-
-    lengths = np.linalg.norm(library.spectra(energy).values, axis=1)
-    lengths[lengths == 0] = 1.0
-    unit = replace(
-        library,
-        standards=tuple(
-            replace(s, spectrum=s.spectrum / length, scale="optical_density")
-            for s, length in zip(library.standards, lengths, strict=True)
-        ),
-    )
-    number = condition_number(unit, energy)
+    lengths = np.linalg.norm(spectra, axis=1, keepdims=True)
+    number = float(np.linalg.cond(spectra / np.where(lengths > 0, lengths, 1.0)))
     verdict: Verdict = "fail" if number > CONDITION_ERROR else "pass"
     if CONDITION_WARNING < number <= CONDITION_ERROR:
         verdict = "warn"
@@ -216,11 +242,12 @@ def check_condition(library: Library, energy: np.ndarray) -> Finding:
         "",
         "condition number",
         verdict,
-        number,
-        "",
-        f"<= {CONDITION_WARNING:g}, never > {CONDITION_ERROR:g}",
-        "" if verdict == "pass" else "fit with fewer standards: drop those with the least left",
-        f"of all {len(lengths)} standards",
+        number=number,
+        threshold=f"<= {CONDITION_WARNING:g}, never > {CONDITION_ERROR:g}",
+        remedy=""
+        if verdict == "pass"
+        else "fit with fewer standards: drop those with the least left",
+        detail=f"of all {len(spectra)} standards",
     )
 
 
@@ -235,9 +262,9 @@ def check_separability(library: Library, energy: np.ndarray, noise: float) -> Fi
         "",
         "separability",
         "warn" if pairs else "pass",
-        told.worst_pair_sd,
-        "sd of a fraction",
-        "<= 1/3",
-        "average more pixels, or keep one of each pair" if pairs else "",
-        "; ".join(told.sentence(*pair) for pair in pairs),
+        number=told.worst_pair_sd,
+        unit="sd of a fraction",
+        threshold="<= 1/3",
+        remedy="average more pixels, or keep one of each pair" if pairs else "",
+        detail="; ".join(told.sentence(*pair) for pair in pairs),
     )

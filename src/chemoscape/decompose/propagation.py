@@ -94,6 +94,40 @@ class Propagation:
             sd[pixels] = np.sqrt(np.maximum(variance, 0))
         return sd
 
+    def scale_sd(self, weights: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+        """Standard deviation of a function of the weights by errors of the standards' mass scales.
+
+        A standard whose spectrum is off by ``e_k`` moves the weights by ``-P_S e_k t_k``. Noise and
+        fine structure (``e = σ μ``) err independently; what the tables do is common; the slope
+        that may have lain under the optical densities (`Standard.tilt`) is either, and what it
+        does is the larger of both: standards of one day have one background.
+
+        Parameters
+        ----------
+        weights, gradient : ndarray, shape (n_standards, n_pixels)
+
+        Returns
+        -------
+        ndarray, shape (n_pixels,)
+            In units of the function.
+        """
+        standards = self.library.standards
+        own = np.array([standard.scale_sd for standard in standards])
+        tables = np.nan_to_num([one.record.scaling.table_difference for one in standards])
+        squares = ((gradient * weights * own[:, None]) ** 2).sum(axis=0)
+        squares += (gradient * weights * tables[:, None]).sum(axis=0) ** 2
+        tilts = np.stack(
+            [np.interp(self.energy - self.shift, one.energy, one.tilt) for one in standards]
+        )
+        if not tilts.any():
+            return np.sqrt(squares)
+        for support, pixels in _supports(weights):
+            chosen = with_a_neighbour(support, self.library.values)
+            moved = self.solver(chosen) @ tilts.T  # weight, standard
+            each = gradient[chosen][:, pixels].T @ moved * weights[:, pixels].T
+            squares[pixels] += np.maximum((each**2).sum(axis=1), each.sum(axis=1) ** 2)
+        return np.sqrt(squares)
+
     def per_stretch(self, weights: np.ndarray, gradient: np.ndarray, centre: float) -> np.ndarray:
         """Derivative of a function of the weights with a stretch of the axis about an energy.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
 
 from chemoscape.errors import LibraryError
-from chemoscape.formats._source import Spectra
+from chemoscape.formats.spectra import Spectra
 from chemoscape.standards.headers import leading_number, record_from
 from chemoscape.standards.mixing import molar_mass
 from chemoscape.standards.record import Record
@@ -49,6 +49,7 @@ _FIELDS = {
     "corrections": ("corrections",),
 }
 _FORMULAE = ("sample.stoichiometry", "formula", "empirical formula", "compound")
+_NUMBERS = ("sample.molar_mass", "sample.density")
 _DATES = ("date", "start time", "started")
 _REMARKS = ("comment", "annotation")
 _FAMILIES = {"Athena project": "athena", "HDF5 library": "library", "EMSA/MAS": "emsa"}
@@ -95,6 +96,10 @@ def contents_of(one: Spectra) -> Contents:
         metadata["import.formula"] = next(facts[key] for key in _FORMULAE if facts.get(key))
     if not record.measurement.edges and facts.get("edge"):
         metadata["import.edge"] = facts["edge"]
+    mass, density = (leading_number(tags.get(tag, "")) for tag in _NUMBERS)
+    for tag, number in zip(_NUMBERS, (mass, density), strict=True):
+        if tags.get(tag) and np.isnan(number):  # "about 3"
+            metadata[f"import.{tag.partition('.')[2]}"] = tags[tag]
     if record.measurement.mode == LOSS:
         notes += (f"it is {_OF_ELECTRONS}",)
         remarks = f"{record.remarks}\nIt is {_OF_ELECTRONS}.".strip()
@@ -102,13 +107,13 @@ def contents_of(one: Spectra) -> Contents:
     if shift := facts.get("energy_shift_eV"):
         record = record.with_(shift_eV=float(shift))
         notes += (f"the project's energy shift of {float(shift):+.3f} eV is added",)
-    mass = bool(_MASS_UNIT.fullmatch(facts.get("unit", ""))) or one.names[0] == "mu_mass"
+    by_mass = bool(_MASS_UNIT.fullmatch(facts.get("unit", ""))) or one.names[0] == "mu_mass"
     return Contents(
         record=record,
-        scale="mass_absorption" if mass else "optical_density",
+        scale="mass_absorption" if by_mass else "optical_density",
         formula=formula,
-        molar_mass=leading_number(tags.get("sample.molar_mass", "")),
-        density=leading_number(tags.get("sample.density", "")),
+        molar_mass=mass,
+        density=density,
         metadata=metadata,
         notes=notes,
     )
@@ -204,7 +209,7 @@ def _remarks(facts: Mapping[str, str], header: list[str], is_xdi: bool) -> str:
     )
 
 
-def divided(found: list[Spectra]) -> list[Spectra]:
+def divided(found: Sequence[Spectra]) -> list[Spectra]:
     """``ln(i0 / itrans)`` of a file that holds these two and nothing but raw signals."""
     by_name = {one.names[0].lower(): one for one in found}
     incident = next((by_name[name] for name in _INCIDENT if name in by_name), None)

@@ -170,3 +170,13 @@ def per_unit(content: Counter[str], z: float, formula: str) -> str:
     return "".join(
         f"{element}{'' if abs(n - 1) < 5e-4 else f'{round(n, 3):g}'}" for element, n in counts if n
     )
+
+
+def with_sd(value: float, sd: float) -> str:
+    """``11.544(6)``: a value with its standard deviation in units of its last digit."""
+    if not sd > 0:
+        return f"{value:.10g}"
+    places = next((n for n in range(9) if abs(sd * 10**n - round(sd * 10**n)) < 1e-6), None)
+    if places is None or round(sd * 10**places) == 0:
+        places = max(0, 1 - math.floor(math.log10(sd)))
+    return f"{value:.{places}f}({round(sd * 10**places)})"

@@ -11,6 +11,7 @@ do.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -63,12 +64,14 @@ def element_absorption(symbol: str, energy: np.ndarray, table: Table = "Henke") 
     covered = (energy >= low) & (energy <= high)
     result = np.full(energy.shape, np.nan)
     if covered.any():
-        result[covered] = _tabulated(symbol, energy[covered], table)
+        result[covered] = _tabulated(symbol, energy[covered].tobytes(), table)
     return result
 
 
-def _tabulated(symbol: str, energy: np.ndarray, table: Table) -> np.ndarray:
-    """Mass absorption (cm2/g) of an element at energies within a table."""
+@lru_cache(maxsize=128)  # the same energies are asked for again and again
+def _tabulated(symbol: str, energies: bytes, table: Table) -> np.ndarray:
+    """Mass absorption (cm2/g) of an element at energies (float64) within a table."""
+    energy = np.frombuffer(energies, dtype=np.float64)
     try:
         if table == "Chantler":
             import xraydb
@@ -149,28 +152,25 @@ def edges_of(formula: str, low: float, high: float) -> tuple[Edge, ...]:
     [('V L3', 512.1), ('V L2', 519.8), ('O K', 543.1)]
     """
     found = [
-        Edge(f"{symbol} {name}", energy, _core_width(symbol, name))
+        edge
         for symbol in mass_fractions(formula)
-        for name, energy in _edge_energies(symbol).items()
-        if low <= energy <= high
+        for edge in _edges_of_element(symbol)
+        if low <= edge.energy <= high
     ]
     return tuple(sorted(found, key=lambda edge: edge.energy))
 
 
-def _edge_energies(symbol: str) -> dict[str, float]:
-    """Energy (eV) of each edge of an element."""
+@lru_cache(maxsize=256)  # each is a query of a database on disk
+def _edges_of_element(symbol: str) -> tuple[Edge, ...]:
+    """All edges of an element; the width is NaN where none is tabulated."""
     import xraydb
 
     try:
         edges = xraydb.xray_edges(symbol)
     except ValueError:
         raise _no_element(symbol, "the list of edges") from None
-    return {name: float(edge.energy) for name, edge in edges.items()}
-
-
-def _core_width(symbol: str, edge: str) -> float:
-    """Natural width (eV) of a core level, NaN where it is not tabulated."""
-    import xraydb
-
-    width = xraydb.core_width(symbol, edge)
-    return float(width) if width else float("nan")
+    widths = xraydb.core_width(symbol) if edges else {}
+    return tuple(
+        Edge(f"{symbol} {name}", float(edge.energy), float(widths.get(name) or np.nan))
+        for name, edge in edges.items()
+    )

@@ -124,19 +124,16 @@ def _label(labels: list[str], column: int) -> str:
     return "energy" if column == 0 else f"column{column + 1}"
 
 
-def write_xdi(
-    path: str | Path,
+def xdi_text(
     columns: Mapping[str, np.ndarray],
     units: Mapping[str, str],
     fields: Mapping[str, str],
     comments: str = "",
-) -> None:
-    """Write an XDI 1.0 file that other readers of the format accept.
+) -> str:
+    """Text of an XDI 1.0 file that other readers of the format accept.
 
     Parameters
     ----------
-    path : str or Path
-        The file to write; replaced when it exists.
     columns : mapping of str to ndarray, shape (n,)
         The first is the energy in eV, written to 0.001 eV or, where that would change it, to
         0.000001 eV; the others to seven digits.
@@ -154,14 +151,26 @@ def write_xdi(
         for k, name in enumerate(names, start=1)
     ]
     head += [f"# {key}: {value}" for key, value in fields.items()]
-    head += ["# ///", *(f"# {line}" for line in comments.splitlines()), "#---"]
+    free = (re.sub(r"^(\s*)(?=--|///)", r"\1| ", line) for line in comments.splitlines())
+    head += ["# ///", *(f"# {line}" for line in free), "#---"]
     head.append("# " + " ".join(names))
     table = np.stack([np.asarray(columns[name], dtype=np.float64) for name in names], axis=1)
     places = next((n for n in (3, 4, 5) if _unchanged(table[:, 0], n)), 6)
     rows = [
         f"{row[0]:10.{places}f}" + "".join(f" {value:14.6e}" for value in row[1:]) for row in table
     ]
-    replace_text(Path(path), "\n".join([*head, *rows]) + "\n")
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def write_xdi(
+    path: str | Path,
+    columns: Mapping[str, np.ndarray],
+    units: Mapping[str, str],
+    fields: Mapping[str, str],
+    comments: str = "",
+) -> None:
+    """Write `xdi_text` to a file; replaced when it exists."""
+    replace_files({Path(path): xdi_text(columns, units, fields, comments).encode()})
 
 
 def _unchanged(energy: np.ndarray, places: int) -> bool:
@@ -169,15 +178,34 @@ def _unchanged(energy: np.ndarray, places: int) -> bool:
     return bool(np.abs(np.round(energy, places) - energy).max() < 1e-7)
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write a text so that a reader sees the old file or the new one, never half of it."""
-    part = path.with_name(f".{path.name}.part")
+def replace_files(contents: Mapping[Path, bytes]) -> None:
+    """Write files so that a reader sees the old ones or the new ones, never half of one.
+
+    All are written beside their places before any is moved there, and moved back when that is
+    interrupted: neither a full disk nor Ctrl-C changes anything.
+    """
+    parts = {path: path.with_name(f".{path.name}.part") for path in contents}
+    moved: dict[Path, bytes | None] = {}
     try:
-        part.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(part, path)
-    except OSError as error:
+        before = {path: path.read_bytes() if path.exists() else None for path in contents}
+        for path, content in contents.items():
+            parts[path].write_bytes(content)
+        for path, part in parts.items():
+            moved[path] = before[path]
+            os.replace(part, path)
+    except BaseException as error:
+        for path, old in moved.items():
+            if old is None:
+                path.unlink(missing_ok=True)
+            else:
+                path.write_bytes(old)
+        if not isinstance(error, OSError):
+            raise
         raise FileFormatError(
             f"cannot be written ({error.strerror})",
-            str(path),
+            error.filename or ", ".join(map(str, contents)),
             "choose a folder that may be written to",
         ) from error
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, fields
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chemoscape.errors import LibraryError
+from chemoscape.standards.naming import meant
 from chemoscape.standards.record import PARTS, Record
 
 if TYPE_CHECKING:
@@ -34,10 +34,13 @@ def record_from(header: Mapping[str, str]) -> tuple[Record, dict[str, str]]:
     left = {key: text for key, text in header.items() if not key.startswith("column.")}
     changes: dict[str, Any] = {}
     for _, one in _all_fields(Record()):
-        text = left.pop(one.metadata["tag"].lower(), "").strip()
-        if text:
-            is_text = isinstance(one.default, str)
-            changes[one.name] = text if is_text else leading_number(text)
+        tag = one.metadata["tag"].lower()
+        text = left.get(tag, "").strip()
+        value = text if isinstance(one.default, str) else leading_number(text)
+        if text and value == value:  # of what is no number, the text is kept
+            changes[one.name] = value
+        if not text or value == value:
+            left.pop(tag, None)
     element, edge = left.get("element.symbol", ""), left.get("element.edge", "")
     if element and "edges" not in changes:
         changes["edges"] = f"{element} {edge}".strip()
@@ -78,7 +81,8 @@ def header_of(standard: Standard, variable: str) -> dict[str, str]:
         for value, one in _all_fields(standard.record)
     }
     others = {_capital(key): text for key, text in standard.metadata.items()}
-    lines = {**own, **known, **others}
+    said = {tag: text for tag, text in known.items() if text.strip()}
+    lines = {**own, **known, **others, **said}
     return {tag: " ".join(text.split()) for tag, text in lines.items() if text.strip()}
 
 
@@ -96,19 +100,18 @@ def field_from_text(text: str) -> tuple[str, Any]:
     (('handling', 'in argon'), ('dwell_ms', 2.0))
     """
     name, equals, value = (part.strip() for part in text.partition("="))
+    if name == "remarks" and equals:
+        return name, value
     known = {one.name: one for _, one in _all_fields(Record())}
     if not equals or name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}" if near else f"use one of {', '.join(known)}"
-        raise LibraryError(f"{text!r} sets no field of a standard's record", remedy=hint)
+        what = f"{text!r} sets no field of a standard's record"
+        raise LibraryError(what, remedy=meant(name, [*known, "remarks"]))
     if isinstance(known[name].default, str):
         return name, value
-    try:
-        return name, float(value)
-    except ValueError:
-        raise LibraryError(
-            f"{name} is {value!r}, not a number", remedy=f"write {name}=1.5"
-        ) from None
+    number = leading_number(value)
+    if not np.isfinite(number):
+        raise LibraryError(f"{name} is {value!r}, not a number", remedy=f"write {name}=1.5")
+    return name, number
 
 
 def leading_number(text: str) -> float:

@@ -13,10 +13,9 @@ is the exception, whose counts are the spectrum.
 
 from __future__ import annotations
 
-import difflib
-import re
+import hashlib
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -24,21 +23,18 @@ from typing import Any
 import numpy as np
 
 from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, LibraryError
-from chemoscape.formats import _guard
-from chemoscape.formats._registry import formats
-from chemoscape.formats._source import Spectra, Wanted, some
-from chemoscape.formats.spectra import read_all_spectra
-from chemoscape.standards import files
+from chemoscape.formats.spectra import Spectra, read_all_spectra, some
 from chemoscape.standards._imported import LOSS, contents_of, divided, name_of, needs_i0
 from chemoscape.standards.folder import read_standard
 from chemoscape.standards.mixing import molar_mass
+from chemoscape.standards.naming import edge_names, meant, unique_ids
 from chemoscape.standards.record import PARTS, Record
 from chemoscape.standards.standard import Kind, Standard
 
-_UNSAFE = re.compile(r"[^\w.+()-]+")
 _LONGEST_ID = 60
+_GZIP = b"\x1f\x8b"
 
-#: Fields of a `Standard` that may be given for all spectra of a file.
+#: Fields of a `Standard` that may be given for all spectra of a file; no record has any of them.
 _COMMON = ("value", "value_sd", "formula", "molar_mass", "density", "scale", "source")
 
 
@@ -63,7 +59,8 @@ def standards_from_file(
     **common
         Fields of all of them, given by you: of `Standard` (``value``, ``value_sd``, ``formula``,
         ``molar_mass``, ``density``, ``scale``, ``source``) or of its record (``licence``,
-        ``facility``, ``phase``, …).
+        ``facility``, ``phase``, …). The formula's edges among the energies are named where none
+        are, in file or fields.
 
     Returns
     -------
@@ -89,36 +86,44 @@ def standards_from_file(
     wanted = [select] if isinstance(select, str) else select
     if wanted is not None and not list(wanted):
         raise LibraryError("no spectrum is selected", str(path), "name one or more of them")
-    file = _guard.existing(path)
-    own = _own(file)
-    drafts, notes = ([own], []) if own else _drafts(file, wanted, kind)
+    found = read_all_spectra(path)
+    file = Path(path).expanduser().resolve()
+    own = _own(found, file)
+    drafts, notes = ([own], []) if own else _drafts(found, file, wanted, kind)
     for note in notes:
         warnings.warn(f"{file}: {note}", ChemoscapeWarning, stacklevel=2)
-    return tuple(_with_common(one, common) for one in _chosen(drafts, wanted, file))
+    chosen = tuple(_with_common(one, common) for one in _chosen(drafts, wanted, file))
+    return chosen if own and "formula" not in common else tuple(map(with_edges, chosen))
 
 
-def _own(file: Path) -> Standard | None:
+def with_edges(standard: Standard) -> Standard:
+    """A standard with the names of its formula's edges among its energies, if none are named."""
+    if standard.record.measurement.edges:
+        return standard
+    edges = edge_names(standard.formula, standard.energy)
+    return replace(standard, record=standard.record.with_(edges=edges)) if edges else standard
+
+
+def _own(found: Sequence[Spectra], file: Path) -> Standard | None:
     """The standard of an XDI file that was written here, None for anything else."""
-    if not file.is_file():
+    facts = found[0].attrs
+    if facts.get("layout") != "XDI" or "standard.id" not in facts:
         return None
-    content = _guard.read_bytes(file, limit=_guard.TEXT_LIMIT)
-    text = _guard.decoded(content)
-    if not files.is_xdi(text[:200]) or not re.search(r"^# Standard\.id:", text, re.MULTILINE):
-        return None
-    return read_standard(file.parent, {"file": file.name})
+    with file.open("rb") as opened:
+        packed = opened.read(len(_GZIP)) == _GZIP  # which no library holds
+    return None if packed else read_standard(file.parent, {"file": file.name})
 
 
 def _drafts(
-    file: Path, select: Sequence[str] | None, kind: Kind
+    found: Sequence[Spectra], file: Path, select: Sequence[str] | None, kind: Kind
 ) -> tuple[list[Standard], list[str]]:
     """Drafts of the spectra of a file, and what to say of them."""
-    found = _read(file)
     density = divided(found)
     whole = [*found, *density]
     names = [name_of(one, len(whole)) for one in whole]
-    ids = ids_of(names)
+    ids = unique_ids(names, longest=_LONGEST_ID)
     raw = any(one.quantity == "counts" for one in whole)
-    sha256 = {"import.sha256": _guard.checksum([file], file.parent)} if file.is_file() else {}
+    sha256 = {"import.sha256": _checksum(file)} if file.is_file() else {}
     if select is not None:
         asked = {_position(one, ids, names, file) for one in select}
     else:
@@ -147,17 +152,10 @@ def _drafts(
     return drafts, [*_merged(notes, len(drafts)), *left]
 
 
-def _read(file: Path) -> list[Spectra]:
-    """All spectra of a file, one in each."""
-    reader = next((one.spectra for one in formats() if one.spectra and one.sniff(file)), None)
-    if reader is None:
-        return list(read_all_spectra(file))
-    with _guard.readable(file):
-        read = reader(file, Wanted())
-    return [
-        replace(read, names=(name,), values=read.values[k : k + 1], position=None)
-        for k, name in enumerate(read.names)
-    ]
+def _checksum(file: Path) -> str:
+    """SHA-256 of a file."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _draft(one: Spectra, id_: str, name: str, kind: Kind) -> tuple[list[str], Standard]:
@@ -196,36 +194,14 @@ def _draft(one: Spectra, id_: str, name: str, kind: Kind) -> tuple[list[str], St
     )
 
 
-def ids_of(names: Iterable[str]) -> list[str]:
-    """Ids for names: safe in TOML and recipes, unique whatever the case of their letters.
-
-    Examples
-    --------
-    >>> ids_of(["LiFe(II)PO4", "ALL_-05 NNO-1.2", "norm", "Norm", "[?]"])
-    ['LiFe(II)PO4', 'ALL_-05-NNO-1.2', 'norm', 'Norm-2', 'spectrum']
-    """
-    taken: set[str] = set()
-    ids = []
-    for name in names:
-        stem = _UNSAFE.sub("-", name)[:_LONGEST_ID].strip("-.") or "spectrum"
-        id_, number = stem, 1
-        while id_.lower() in taken:
-            number += 1
-            id_ = f"{stem}-{number}"
-        taken.add(id_.lower())
-        ids.append(id_)
-    return ids
-
-
 def _position(wish: str, ids: Sequence[str], names: Sequence[str], file: Path) -> int:
     """Where a spectrum stands that was asked for by id or name."""
     for offered in (list(ids), list(names), [one.lower() for one in ids]):
         for one in (wish, wish.lower()):
             if offered.count(one) == 1:
                 return offered.index(one)
-    near = difflib.get_close_matches(wish, [*ids, *names], n=1)
-    hint = f"did you mean {near[0]!r}" if near else f"choose among {', '.join(some(ids, 12))}"
-    raise LibraryError(f"holds no spectrum {wish!r}", str(file), hint)
+    remedy = meant(wish, dict.fromkeys([*ids, *names]))
+    raise LibraryError(f"holds no spectrum {wish!r}", str(file), remedy)
 
 
 def _chosen(standards: list[Standard], select: Sequence[str] | None, file: Path) -> list[Standard]:
@@ -238,15 +214,18 @@ def _chosen(standards: list[Standard], select: Sequence[str] | None, file: Path)
 
 def _refuse_unknown(common: dict[str, Any]) -> None:
     """Refuse fields that no standard has."""
-    of_record = (one.name for part in PARTS for one in fields(getattr(Record(), part)))
-    known = {*_COMMON, "remarks", *of_record}
+    known = [*_COMMON, "remarks", *fields_of_record()]
     for name in common:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
             raise LibraryError(
                 f"a standard has no field {name!r}",
-                remedy=f"did you mean {near[0]!r}" if near else "see chemoscape.standards.record",
+                remedy=meant(name, known, otherwise="see chemoscape.standards.record"),
             )
+
+
+def fields_of_record() -> list[str]:
+    """Names of all fields of the parts of a record."""
+    return [one.name for part in PARTS for one in fields(getattr(Record(), part))]
 
 
 def _with_common(standard: Standard, common: dict[str, Any]) -> Standard:

@@ -141,11 +141,6 @@ class Library:
         return kinds.pop() if len(kinds) == 1 else "mixed"
 
     @property
-    def scale_sd(self) -> np.ndarray:
-        """Relative standard deviation of each mass scale, in what the others do not share."""
-        return np.array([standard.scale_sd for standard in self.standards])
-
-    @property
     def overlapping(self) -> bool:
         """Whether its standards have energies in common; those of different edges have none, and
         cannot be fitted together.

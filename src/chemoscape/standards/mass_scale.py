@@ -21,7 +21,6 @@ from numpy.typing import ArrayLike
 
 from chemoscape.errors import LibraryError
 from chemoscape.standards.atomic import Table, mass_absorption
-from chemoscape.standards.mixing import molar_mass
 from chemoscape.standards.scale_windows import Windows, as_text, choose_windows, in_window
 from chemoscape.standards.standard import Standard
 
@@ -47,8 +46,12 @@ class MassScale:
     windows : pair of (low, high)
         eV.
     table : {"Henke", "Chantler"}
-    noise, background, fine_structure, table_difference : float
+    noise, background, fine_structure : float
         Relative standard deviations of `areal_mass`; `fit_mass_scale` says of what.
+    table_difference : float
+        What the other table would give, relative, with its sign.
+    background_od : float
+        The slope that `background` speaks of.
     """
 
     areal_mass: float
@@ -59,6 +62,7 @@ class MassScale:
     background: float
     table_difference: float
     fine_structure: float = 0.0
+    background_od: float = 0.0
 
     @property
     def uncertainty(self) -> float:
@@ -106,7 +110,7 @@ def fit_mass_scale(
       `background_od` thus lies at one standard deviation.
     - *fine structure*: the solid absorbs in the upper window `fine_structure` (relative standard
       deviation, all of the window alike) more or less than free atoms.
-    - *table difference*: how far the answer by the other table lies from this one.
+    - *table difference*: how far, and to which side, the answer by the other table lies.
 
     Parameters
     ----------
@@ -177,9 +181,10 @@ def fit_mass_scale(
         table=table,
         noise=_noise(gain, residual - constant, None if sd is None else sd[pre | post])
         / areal_mass,
-        background=abs(float(gain @ (at - middle))) / half * background_od / areal_mass,
+        background=float(gain @ (at - middle)) / half * background_od / areal_mass,
+        background_od=background_od,
         fine_structure=fine_structure * float((gain * mu)[~below].sum()),
-        table_difference=abs(other / areal_mass - 1),
+        table_difference=other / areal_mass - 1,
     )
 
 
@@ -221,14 +226,12 @@ def scaled(standard: Standard, scale: MassScale) -> Standard:
         )
     _require_formula(standard)
     od_sd = standard.spectrum_sd
-    mass = standard.molar_mass
     return replace(
         standard,
         spectrum=(standard.spectrum - scale.constant) / scale.areal_mass,
         spectrum_sd=None if od_sd is None else od_sd / scale.areal_mass,
         optical_density=standard.spectrum,
         optical_density_sd=od_sd,
-        molar_mass=molar_mass(standard.formula) if np.isnan(mass) else mass,
         scale="mass_absorption",
         record=standard.record.with_(
             table=scale.table,
@@ -236,7 +239,9 @@ def scaled(standard: Standard, scale: MassScale) -> Standard:
             areal_mass=scale.areal_mass,
             constant=scale.constant,
             uncertainty=scale.uncertainty,
-            table_uncertainty=scale.table_difference,
+            background=scale.background,
+            background_od=scale.background_od,
+            table_difference=scale.table_difference,
         ),
     )
 

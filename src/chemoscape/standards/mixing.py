@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
 
 import numpy as np
 
@@ -23,21 +23,6 @@ class Mixture:
     def variance(self, covariance: np.ndarray) -> np.ndarray:
         """First-order (delta method) variance from the covariance of the weights, (K, K, …)."""
         return np.einsum("i...,ij...,j...->...", self.gradient, covariance, self.gradient)
-
-    def variance_of_scales(self, weights: np.ndarray, relative_sd: np.ndarray) -> np.ndarray:
-        """Variance by errors of the standards' own mass scales.
-
-        A standard whose mass absorption is too large by ``1 + δ_i`` is found too thin by as much,
-        ``dt_i = -t_i δ_i``: ``var x = Σ (∂x/∂t_i t_i σ_i)²``. What all scales share moves no
-        composition.
-
-        Parameters
-        ----------
-        weights : ndarray, shape (K, …)
-        relative_sd : ndarray, shape (K,)
-        """
-        each = relative_sd.reshape(-1, *(1,) * (weights.ndim - 1))
-        return ((self.gradient * weights * each) ** 2).sum(axis=0)
 
 
 def amounts(weights: np.ndarray, molar_mass: np.ndarray) -> np.ndarray:
@@ -109,10 +94,24 @@ def mass_fractions(formula: str) -> dict[str, float]:
     >>> {symbol: round(share, 4) for symbol, share in mass_fractions("V2O5").items()}
     {'V': 0.5602, 'O': 0.4398}
     """
-    if not formula.strip():
-        raise LibraryError("there is no formula", remedy="write it as in Li0.45V2O5")
-    shares = _parsed(formula).mass_fraction
-    return {str(element): float(share) for element, share in shares.items()}
+    parsed = _of_atoms(formula)
+    return {symbol: n * mass / parsed.mass for symbol, n, mass in parsed.atoms}
+
+
+def counts_of(formula: str) -> dict[str, float]:
+    """Number of atoms of each element in a formula.
+
+    Raises
+    ------
+    LibraryError
+        The formula is empty or cannot be read.
+
+    Examples
+    --------
+    >>> counts_of("Li0.45V2O5")
+    {'Li': 0.45, 'V': 2.0, 'O': 5.0}
+    """
+    return {symbol: n for symbol, n, _ in _of_atoms(formula).atoms}
 
 
 def molar_mass(formula: str) -> float:
@@ -128,15 +127,38 @@ def molar_mass(formula: str) -> float:
     >>> round(molar_mass("V2O5"), 2)
     181.88
     """
-    return float(_parsed(formula).mass) if formula.strip() else np.nan
+    return _parsed(formula).mass if formula.strip() else np.nan
 
 
-def _parsed(formula: str) -> Any:
+@dataclass(frozen=True)
+class _Parsed:
+    """A formula that was read: its mass (g/mol), symbol, number and mass of each of its atoms."""
+
+    mass: float
+    atoms: tuple[tuple[str, float, float], ...]
+
+
+def _of_atoms(formula: str) -> _Parsed:
+    """A formula that holds atoms."""
+    if not formula.strip():
+        raise LibraryError("there is no formula", remedy="write it as in Li0.45V2O5")
+    parsed = _parsed(formula)
+    if not parsed.mass > 0:
+        raise LibraryError(
+            f"the formula {formula!r} holds no atoms", remedy="write it as in Li0.45V2O5"
+        )
+    return parsed
+
+
+@lru_cache(maxsize=512)  # the parser takes a millisecond
+def _parsed(formula: str) -> _Parsed:
     """A formula as periodictable reads it."""
     import periodictable
 
     try:
-        return periodictable.formula(formula.replace(" ", ""))
+        read = periodictable.formula(formula.replace(" ", ""))
+        atoms = tuple((str(el), float(n), float(el.mass)) for el, n in read.atoms.items())
+        return _Parsed(float(read.mass), atoms)
     except Exception as error:  # noqa: BLE001  (the parser raises whatever its grammar meets)
         raise LibraryError(
             f"the formula {formula!r} cannot be read ({error})", remedy="write it as in Li0.45V2O5"

@@ -62,7 +62,7 @@ _RECORD = Record(remarks=DENSITY_NOTE).with_(
     value_known_by="given (synthetic)",
     density_source=DENSITY_NOTE,
     anchor="none (synthetic)",
-    source="the model's own energies (synthetic)",
+    reference="the model's own energies (synthetic)",
     shift_eV=0.0,
     uncertainty_eV=0.0,
     table="Henke",

@@ -78,12 +78,13 @@ class Measurement:
 class Calibration:
     """What the energy axis rests on: the anchor feature, where a source puts it, and the shift.
 
-    ``shift_eV`` was added to the energies of the measurement, in all calibrations together.
+    ``reference`` is who says so; ``shift_eV`` was added to the energies of the measurement, in all
+    calibrations together.
     """
 
     anchor: str = _text("Calibration.anchor")
     anchor_eV: float = _number("Calibration.anchor_energy", "eV")
-    source: str = _text("Calibration.source")
+    reference: str = _text("Calibration.reference")
     shift_eV: float = _number("Calibration.shift", "eV")
     uncertainty_eV: float = _number("Calibration.uncertainty", "eV")
 
@@ -92,8 +93,10 @@ class Calibration:
 class Scaling:
     """How an optical density became a mass absorption: ``od = areal_mass * mu_mass + constant``.
 
-    ``uncertainty`` is the relative standard deviation of `areal_mass` that other standards do not
-    share (noise, background); ``table_uncertainty`` the tables' own, common to a library.
+    ``uncertainty`` is the relative standard deviation of `areal_mass` by noise, background and fine
+    structure together. ``background_od`` is the slope that may have lain unseen under the spectrum
+    (standard deviation, optical density at the ends of its range), ``background`` what it does to
+    `areal_mass`. ``table_difference`` is what another table would give, with its sign, relative.
     """
 
     table: str = _text("Scale.table")
@@ -101,7 +104,9 @@ class Scaling:
     areal_mass: float = _number("Scale.areal_mass", "g/cm2")
     constant: float = _number("Scale.constant")
     uncertainty: float = _number("Scale.uncertainty")
-    table_uncertainty: float = _number("Scale.table_uncertainty")
+    background: float = _number("Scale.background")
+    background_od: float = _number("Scale.background_od")
+    table_difference: float = _number("Scale.table_difference")
 
 
 @dataclass(frozen=True)

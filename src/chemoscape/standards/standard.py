@@ -27,7 +27,7 @@ class Standard:
     id : str
         Short name, unique in its library.
     label : str
-        Name for legends.
+        Name for legends; the id when it is empty.
     value : float
         Value of the library's composition variable; NaN when unknown (it can be fitted with, and
         is refused where a composition is asked for).
@@ -88,6 +88,8 @@ class Standard:
                 object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.float64))
         if np.isnan(self.molar_mass):
             object.__setattr__(self, "molar_mass", molar_mass(self.formula))
+        if not self.label.strip():
+            object.__setattr__(self, "label", self.id)
         problem = self._problem()
         if problem:
             raise LibraryError(
@@ -98,10 +100,28 @@ class Standard:
 
     @property
     def scale_sd(self) -> float:
-        """Relative standard deviation of its mass scale that other standards do not share; 0 where
-        there is no such scale, or its error is unknown.
+        """Relative standard deviation of its mass scale by noise and fine structure; 0 where there
+        is no such scale, or its error is unknown.
         """
-        return float(np.nan_to_num(self.record.scaling.uncertainty))
+        scaling = self.record.scaling
+        squares = scaling.uncertainty**2 - float(np.nan_to_num(scaling.background)) ** 2
+        return float(np.sqrt(max(np.nan_to_num(squares), 0.0)))
+
+    @property
+    def tilt(self) -> np.ndarray:
+        """What one standard deviation of the background's slope does to the spectrum, (n,), cm2/g.
+
+        A line ``b L(E)``, from -b to b over the range, that lay under the optical density is
+        partly taken for absorption (areal mass too large by ``g``), partly left in the spectrum:
+        ``b L / areal_mass - g mu``, up to a constant.
+        """
+        scaling = self.record.scaling
+        if not (np.isfinite(scaling.background_od) and np.isfinite(scaling.background)):
+            return np.zeros_like(self.energy)
+        low, high = self.energy[0], self.energy[-1]
+        line = (2 * self.energy - low - high) / (high - low)
+        left = scaling.background_od / scaling.areal_mass * line
+        return np.asarray(left - scaling.background * self.spectrum)
 
     def _problem(self) -> tuple[str, str] | None:
         """What is wrong with this standard, and what to do about it."""
@@ -131,7 +151,7 @@ class Standard:
             column = getattr(self, name)
             if column is not None and column.shape != self.energy.shape:
                 return f"{name} is of another length", "give one value per energy"
-        if not self.value_sd >= 0:
+        if not 0 <= self.value_sd < np.inf:
             return f"has a value_sd of {self.value_sd:g}", "give 0 or a positive number"
         if np.isinf(self.value):
             return f"has a value of {self.value:g}", "give a number, or NaN when it is unknown"
@@ -142,6 +162,6 @@ class Standard:
         if self.kind not in get_args(Kind):
             return f"kind is {self.kind!r}", f"use one of {', '.join(get_args(Kind))}"
         for name in ("molar_mass", "density"):
-            if getattr(self, name) <= 0:
+            if getattr(self, name) <= 0 or np.isinf(getattr(self, name)):
                 return f"has a {name} of {getattr(self, name):g}", "give a positive number"
         return None

@@ -9,7 +9,6 @@ are kept, beside the shortest distance of two sites.
 
 from __future__ import annotations
 
-import math
 import re
 import warnings
 from collections import Counter
@@ -30,6 +29,9 @@ _CM3 = 1e-24  # of an Å3
 #: Densities and mass fractions that differ by more than this do not agree.
 DENSITY_TOLERANCE = 0.05
 FRACTION_TOLERANCE = 0.02
+#: An element with less of the mass than this in both formulas is not asked for: diffraction hardly
+#: sees lithium (3 % of Li0.9V2O5; LiFePO4, with 4.4 %, is still told from FePO4).
+LEAST_FRACTION = 0.04
 
 #: No two atoms are nearer than this (Å), but hydrogen is to its neighbour.
 _CLOSEST, _CLOSEST_TO_H = 1.0, 0.55
@@ -93,7 +95,7 @@ class Structure:
         >>> Structure("", "", nan, cell, sd, 180.68, "P m m n", nan, nan, nan).lattice
         'a = 11.544(6), b = 3.571, c = 4.383 Å, alpha = 90, beta = 90, gamma = 90 deg'
         """
-        a, b, c, alpha, beta, gamma = map(_with_sd, self.cell, self.cell_sd)
+        a, b, c, alpha, beta, gamma = map(_unit_cell.with_sd, self.cell, self.cell_sd)
         lengths, angles = f"a = {a}, b = {b}, c = {c}", f"alpha = {alpha}, beta = {beta}"
         return f"{lengths} Å, {angles}, gamma = {gamma} deg"
 
@@ -193,7 +195,6 @@ def attach_structure(standard: Standard, path_in_folder: str, structure: Structu
         said.append(f"its space group is {group}, that of the CIF {structure.space_group}")
     for one in said:
         warnings.warn(f"{where}: {one}", ChemoscapeWarning, stacklevel=2)
-    formula = standard.formula or structure.formula.replace(" ", "")
     evidence = {
         "cif": path_in_folder,
         "lattice": record.evidence.lattice or structure.lattice,
@@ -201,28 +202,40 @@ def attach_structure(standard: Standard, path_in_folder: str, structure: Structu
     }
     if np.isnan(standard.density) and np.isfinite(density):
         evidence["density_source"] = f"{path_in_folder}, {how}"
-    mass = standard.molar_mass
     return replace(
         standard,
-        formula=formula,
-        molar_mass=molar_mass(formula) if np.isnan(mass) else mass,
+        formula=standard.formula or structure.formula.replace(" ", ""),
         density=density if np.isnan(standard.density) else standard.density,
         record=record.with_(**evidence),
     )
 
 
+def formula_difference(one: str, other: str) -> float:
+    """Largest difference of an element's mass fraction in two formulas; NaN if one is empty.
+
+    ``max_i |w_i - w'_i|`` over the elements that have 4 % of the mass or more in either.
+
+    Examples
+    --------
+    >>> round(formula_difference("V2O5", "VO2"), 3)
+    0.054
+    """
+    if not (one and other):
+        return np.nan
+    a, b = mass_fractions(one), mass_fractions(other)
+    pairs = ((a.get(element, 0.0), b.get(element, 0.0)) for element in {*a, *b})
+    return max((abs(x - y) for x, y in pairs if max(x, y) >= LEAST_FRACTION), default=0.0)
+
+
 def differ(one: str, other: str) -> bool:
-    """Whether two formulas differ by more than 2 % of the mass in any element; no if one is empty.
+    """Whether two formulas differ by more than 2 % of the mass; no if one is empty.
 
     Examples
     --------
     >>> differ("V2O5", "V4 O10"), differ("V2O5", "VO2"), differ("V2O5", "")
     (False, True, False)
     """
-    if not (one and other):
-        return False
-    a, b = mass_fractions(one), mass_fractions(other)
-    return any(abs(a.get(el, 0) - b.get(el, 0)) > FRACTION_TOLERANCE for el in {*a, *b})
+    return formula_difference(one, other) > FRACTION_TOLERANCE
 
 
 def _structure(block: Block) -> Structure:
@@ -279,16 +292,6 @@ def _problems(
             "its coordinates may belong to another origin or setting than its symmetry operations"
         )
     return tuple(problems)
-
-
-def _with_sd(value: float, sd: float) -> str:
-    """``11.544(6)``: a value with its standard deviation in units of its last digit."""
-    if not sd > 0:
-        return f"{value:.10g}"
-    places = next((n for n in range(9) if abs(sd * 10**n - round(sd * 10**n)) < 1e-6), None)
-    if places is None or round(sd * 10**places) == 0:
-        places = max(0, 1 - math.floor(math.log10(sd)))
-    return f"{value:.{places}f}({round(sd * 10**places)})"
 
 
 def _plain(group: str) -> str:

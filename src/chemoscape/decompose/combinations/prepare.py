@@ -132,8 +132,8 @@ class Prepared:
         every = np.zeros(len(library.names))
         every[np.searchsorted(self._valued, index)] = weights
         mixture = mean_composition(every, library.values, library.molar_mass)
-        squares = float(mixture.variance_of_scales(every, library.scale_sd))
         gradient, every = mixture.gradient[:, None], every[:, None]
+        squares = float(self._propagation.scale_sd(every, gradient)[0]) ** 2
         if self.shift.misfit is not None:
             squares += (
                 float(self._propagation.misfit_sd(every, gradient, self.shift.misfit)[0]) ** 2

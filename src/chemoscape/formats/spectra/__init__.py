@@ -20,7 +20,7 @@ import numpy as np
 
 from chemoscape.errors import ChemoscapeWarning, FileFormatError
 from chemoscape.formats import _guard, _hdf5
-from chemoscape.formats._source import Spectra, Wanted
+from chemoscape.formats._source import Spectra, Wanted, some
 from chemoscape.formats.spectra import _library, athena, msa
 from chemoscape.formats.spectra._labels import Column, columns_of, fields_of, find_energy
 from chemoscape.formats.spectra._records import finished, in_eV, unique_names
@@ -29,12 +29,14 @@ from chemoscape.formats.spectra._single import apart, singles
 from chemoscape.formats.spectra._writing import write_axis2000, write_csv
 
 __all__ = [
+    "Spectra",
     "parse_rows",
     "parse_table",
     "read_all_spectra",
     "read_spectra",
     "read_spectrum",
     "read_table",
+    "some",
     "write_axis2000",
     "write_csv",
 ]
@@ -99,12 +101,14 @@ def read_spectra(path: Path, wanted: Wanted) -> Spectra:
 def read_all_spectra(path: str | Path) -> tuple[Spectra, ...]:
     """Every spectrum of a file by itself, each over its own energies and with its own facts.
 
-    `read_spectra` holds the largest set that shares one axis; here nothing is left out.
+    `read_spectra` holds the largest set that shares one axis; here nothing is left out. Only of
+    formats with stacks beside their spectra (point and line scans) is it the set that
+    `chemoscape.open_spectra` opens, one by one.
 
     Parameters
     ----------
     path : str or Path
-        The file.
+        A file of spectra, or a file (or folder) of a format known to hold them.
 
     Returns
     -------
@@ -118,9 +122,18 @@ def read_all_spectra(path: str | Path) -> tuple[Spectra, ...]:
     FileFormatError
         As `read_spectra`.
     """
-    file = _guard.regular_file(path)
+    from chemoscape.formats._registry import formats  # its formats read spectra with this module
+
+    file = _guard.existing(path)
+    reader = next((one.spectra for one in formats() if one.spectra and one.sniff(file)), None)
     with _guard.readable(file):
-        found = _singles(file)
+        if reader is not None:
+            read = reader(file, Wanted())
+            return tuple(
+                replace(read, names=(name,), values=read.values[k : k + 1], position=None)
+                for k, name in enumerate(read.names)
+            )
+        found = _singles(_guard.regular_file(file))
     return tuple(finished(one, Wanted()) for one in found)
 
 

@@ -224,10 +224,16 @@ def fit_spectrum(
         Print the numbers as JSON.
     """
     from chemoscape.decompose.combinations.ranking import rank_combinations
+    from chemoscape.errors import FitError
     from chemoscape.formats import open_spectra
     from chemoscape.standards.folder import open_library
 
     require_figure(figure)
+    if range is not None and range[0] >= range[1]:
+        raise FitError(
+            f"the range runs from {range[0]:g} to {range[1]:g} eV",
+            remedy="write the lower one first",
+        )
     standards = open_library(library)
     if select:
         standards = standards.select(*select)

@@ -32,6 +32,7 @@ COMPLETE = Record().with_(
     orientation="b along y",
     polarisation="linear, 0 deg",
     rank=1,
+    uncertainty=0.03,
     status="reviewed",
     reviewer="A. Reader",
 )

@@ -30,6 +30,10 @@ WIDE_SEARCH_EV = 4.0
 #: Share of the core level's natural width below which a shift passes for chemistry.
 OF_WIDTH = 0.25
 LEAST_STANDARDS = 3
+#: Those are asked for whom a shift explains this part of the largest gain (of its logarithm).
+OF_GAIN = 0.5
+#: Two are rivals whose leaving leaves the rest disagreeing (by the largest gain) alike to this.
+ALIKE = 1.1
 _AGAIN = "calibrate it again against a feature of known energy"
 
 
@@ -103,14 +107,31 @@ def _fitted(library: Library, search: float) -> AxisShift:
     return AxisShift(fitted.value, fitted.sd, left, without, fitted.at_limit)
 
 
-def axis_shifts(
-    library: Library, tolerances: Mapping[str, float]
-) -> tuple[dict[str, AxisShift], tuple[str, ...]]:
+@dataclass(frozen=True)
+class Blame:
+    """Whose axes are off.
+
+    Parameters
+    ----------
+    shifts : dict of str to AxisShift
+        Of each standard against those whose axes are not off.
+    off : tuple of str
+    rivals : tuple of tuple of str
+        Groups of standards of which one is off, and no telling which.
+    """
+
+    shifts: dict[str, AxisShift]
+    off: tuple[str, ...]
+    rivals: tuple[tuple[str, ...], ...] = ()
+
+
+def axis_shifts(library: Library, tolerances: Mapping[str, float]) -> Blame:
     """Each standard's shift against those whose axes are not off, and whose are.
 
-    One shifted standard spoils the sums that explain the others. So the likeliest (the largest
-    gain by a shift) is left out and the others are looked at again, until none is left that would
-    fail, or fewer than three remain.
+    One shifted standard spoils the sums that explain the others, so that these seem to be shifted
+    too. The one is blamed without which the rest agree best: it is left out and the others are
+    looked at again, until none is left that would fail, or fewer than three remain. Where two agree
+    as well with all the rest once the other is left out, either may be off, and both are left out.
 
     Parameters
     ----------
@@ -123,21 +144,50 @@ def axis_shifts(
     FitError, LibraryError
         As `axis_shift`.
     """
-    sound, off = list(library.names), []
+    off: list[str] = []
+    rivals: list[tuple[str, ...]] = []
 
-    def against_sound(name: str) -> AxisShift:
-        return axis_shift(library, name, [other for other in sound if other != name])
+    def among(sound: Sequence[str]) -> dict[str, AxisShift]:
+        return {one: axis_shift(library, one, [o for o in sound if o != one]) for one in sound}
 
-    while True:
-        found = {name: against_sound(name) for name in sound}
-        bad = [name for name in sound if found[name].verdict(tolerances[name]) == "fail"]
-        if not bad or len(sound) < LEAST_STANDARDS:
+    def verdict(found: Mapping[str, AxisShift], name: str) -> Verdict:
+        return found[name].verdict(tolerances[name])
+
+    found = among(library.names)
+    while len(found) >= LEAST_STANDARDS:
+        bad = [name for name in found if verdict(found, name) == "fail"]
+        if not bad:
             break
-        worst = max(bad, key=lambda name: found[name].ratio)
-        sound.remove(worst)
-        off.append(worst)
-    found |= {name: against_sound(name) for name in off}
-    return {name: found[name] for name in library.names}, tuple(off)
+        gain = {name: np.log(found[name].ratio) for name in bad}
+        likely = [name for name in bad if gain[name] >= OF_GAIN * max(gain.values())]
+        without = {name: among([o for o in found if o != name]) for name in likely}
+        disagreement = {
+            name: max(
+                (one.ratio for o, one in rest.items() if verdict(rest, o) in ("warn", "fail")),
+                default=1.0,
+            )
+            for name, rest in without.items()
+        }
+        worst = min(likely, key=lambda name: (disagreement[name], -gain[name]))
+        rest = without[worst]
+        alike = [
+            name
+            for name in likely
+            if name != worst
+            and disagreement[name] <= ALIKE * disagreement[worst]
+            and verdict(rest, name) != "fail"
+        ]
+        if alike and len(found) - 1 - len(alike) >= LEAST_STANDARDS - 1:
+            rivals.append(tuple(one for one in library.names if one in (worst, *alike)))
+            found = among([one for one in found if one not in rivals[-1]])
+        else:
+            off.append(worst)
+            found = rest
+    sound = tuple(found)
+    for name in library.names:
+        if name not in found:
+            found[name] = axis_shift(library, name, sound)
+    return Blame({name: found[name] for name in library.names}, tuple(off), tuple(rivals))
 
 
 def tolerance_of(library: Library, name: str) -> float:
@@ -156,7 +206,7 @@ def check_axes(library: Library) -> list[Finding]:
         return [Finding("", name, "not known", unit="eV", threshold=wanted, detail=why)]
     try:
         tolerances = {one: tolerance_of(library, one) for one in library.names}
-        shifts, off = axis_shifts(library, tolerances)
+        blame = axis_shifts(library, tolerances)
     except ChemoscapeError as error:
         return [
             Finding(
@@ -170,10 +220,11 @@ def check_axes(library: Library) -> list[Finding]:
             )
         ]
     findings = []
-    for one, found in shifts.items():
+    for one, found in blame.shifts.items():
         verdict = found.verdict(tolerances[one])
-        if verdict == "fail" and one not in off:
-            verdict = "warn"  # fewer than three are left: no telling whose axis it is
+        group = next((names for names in blame.rivals if one in names), ())
+        if group or (verdict == "fail" and one not in blame.off):
+            verdict = "warn"  # no telling whose axis it is
         limit = " or more" if found.at_limit else ""
         findings.append(
             Finding(
@@ -185,7 +236,8 @@ def check_axes(library: Library) -> list[Finding]:
                 threshold=f"|shift| <= {tolerances[one]:.2g} eV",
                 remedy=_AGAIN if verdict in ("warn", "fail") else "",
                 detail=f"{found.shift:+.3f} ± {found.sd:.2g} eV{limit} against the others, which "
-                f"leave {found.left:.3f} of it, {found.left_without:.3f} without a shift",
+                f"leave {found.left:.3f} of it, {found.left_without:.3f} without a shift"
+                + (f"; one of {' and '.join(group)} is off by about so much" if group else ""),
             )
         )
     return findings

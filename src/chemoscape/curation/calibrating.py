@@ -131,7 +131,9 @@ def calibrated(
         anchor_eV=true,
         reference=reference,
         shift_eV=round(total, DECIMALS),
-        uncertainty_eV=float(np.sqrt(uncertainty_eV**2 + located_sd**2 + known**2)),
+        uncertainty_eV=round(
+            float(np.sqrt(uncertainty_eV**2 + located_sd**2 + known**2)), DECIMALS
+        ),
         windows=_moved_windows(standard, shift),
         remarks=remarks.strip(),
     )

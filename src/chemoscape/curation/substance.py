@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from chemoscape.curation.findings import Finding, Verdict
 from chemoscape.curation.parts import Parts, noise_sd
+from chemoscape.curation.variables import template_of
 from chemoscape.errors import ChemoscapeError
 from chemoscape.standards.mass_scale import agreement
 from chemoscape.standards.mixing import counts_of, molar_mass
@@ -29,75 +29,6 @@ VALUE_TOLERANCE = 0.02
 MOLAR_MASS_TOLERANCE = 0.01
 #: The tabulated absorption may differ by this share.
 SHARE = 0.05
-
-_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₓ₊₋−", "0123456789x+--", "_{}$() ")
-_VARIABLE = re.compile(r"^\s*([a-z])\s+(?:in|of)\s+(\S+)")
-_PIECE = re.compile(r"([A-Z][a-z]?)")
-
-
-def template_of(variable: str) -> dict[str, tuple[float, float]] | None:
-    """Amount ``a + b v`` of each element as a composition variable gives it, None if it does not.
-
-    Parameters
-    ----------
-    variable : str
-        ``"x in LixV2O5"``, ``"y in LiNi1-yCoyO2"``; brackets, underscores and subscripts are read
-        over.
-
-    Returns
-    -------
-    dict of str to (a, b), or None
-
-    Examples
-    --------
-    >>> template_of("x in LixV2O5")
-    {'Li': (0.0, 1.0), 'V': (2.0, 0.0), 'O': (5.0, 0.0)}
-    >>> template_of("x in Li1-xFePO4")["Li"]
-    (1.0, -1.0)
-    >>> template_of("Fe(II) fraction") is None
-    True
-    """
-    found = _VARIABLE.match(variable)
-    if not found:
-        return None
-    letter, formula = found[1], found[2].translate(_SUBSCRIPTS)
-    pieces = _PIECE.split(formula)
-    if pieces[0]:
-        return None
-    amounts: dict[str, tuple[float, float]] = {}
-    for symbol, subscript in zip(pieces[1::2], pieces[2::2], strict=True):
-        if len(symbol) == 2 and symbol[1] == letter and not _is_element(symbol):
-            symbol, subscript = symbol[0], letter + subscript
-        amount = _linear(subscript, letter)
-        if amount is None or not _is_element(symbol):
-            return None
-        a, b = amounts.get(symbol, (0.0, 0.0))
-        amounts[symbol] = (a + amount[0], b + amount[1])
-    return amounts if any(b for _, b in amounts.values()) else None
-
-
-def _linear(text: str, letter: str) -> tuple[float, float] | None:
-    """A subscript such as ``"2"``, ``"x"``, ``"1-x"`` or ``"2x"`` as (constant, factor)."""
-    constant, factor = (1.0, 0.0) if not text else (0.0, 0.0)
-    terms = re.findall(rf"([+-]?)(\d*\.?\d*)({letter}?)", text)
-    if "".join("".join(term) for term in terms) != text:
-        return None
-    for sign, number, named in terms:
-        if not number and not named:
-            continue
-        size = (float(number) if number else 1.0) * (-1 if sign == "-" else 1)
-        constant, factor = constant + size * (not named), factor + size * bool(named)
-    return constant, factor
-
-
-def _is_element(symbol: str) -> bool:
-    import periodictable
-
-    try:
-        periodictable.elements.symbol(symbol)
-    except ValueError:
-        return False
-    return True
 
 
 def value_by_formula(formula: str, template: Mapping[str, tuple[float, float]]) -> float:

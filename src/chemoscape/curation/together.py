@@ -80,13 +80,14 @@ def noise_alone(left: np.ndarray, noise: np.ndarray) -> np.ndarray:
     return np.sqrt(noise[:, None] ** 2 + (1 - np.minimum(left, 1.0) ** 2) * noise**2)
 
 
-def _beyond(left: ArrayLike, noise: ArrayLike, n_energy: int) -> np.ndarray:
-    """What is left for sure, less what noise leaves: ``left**2 - noise**2 (1 + 2 sqrt(2 / n))``.
+def _beyond(left: ArrayLike, noise: ArrayLike, n_energy: int, *, sds: float = 2.0) -> np.ndarray:
+    """What is left less what noise leaves, ``sqrt(left**2 - noise**2 (1 + sds sqrt(2 / n)))``.
 
-    Squares of noise add, and those of n energies scatter by ``sqrt(2 / n)`` of themselves.
+    Squares of noise add, and those of n energies scatter by ``sqrt(2 / n)`` of themselves: with 2
+    standard deviations it is the least that is left, with -2 the most.
     """
-    scatter = 1 + 2 * np.sqrt(2 / n_energy)
-    return np.sqrt(np.maximum(np.square(left) - np.square(noise) * scatter, 0.0))
+    squares = np.square(noise) * max(1 + sds * np.sqrt(2 / n_energy), 0.0)
+    return np.sqrt(np.maximum(np.square(left) - squares, 0.0))
 
 
 def check_duplicates(library: Library, spectra: np.ndarray, noise: np.ndarray) -> list[Finding]:
@@ -165,7 +166,11 @@ def check_mixtures(
         left, weights = unexplained(spectra[i], spectra[rest])
         others = weights * norms[rest] * noise[rest] / (norms[i] or 1.0)
         beside = float(np.hypot(noise[i], np.linalg.norm(others)))
-        left = float(_beyond(left, beside, spectra.shape[1]))
+        least, most = (
+            float(_beyond(left, beside, spectra.shape[1], sds=sds)) for sds in (2.0, -2.0)
+        )
+        # As a mixture if noise may be all that is left, as near to one if it is for sure.
+        left = least if least < MIXTURE else most
         shares = weights / (weights.sum() or 1.0)
         told = " + ".join(
             f"{100 * shares[k]:.0f} % {library.names[rest[k]]}"

@@ -285,6 +285,22 @@ def test_errors_of_the_mass_scales_are_systematic_and_cover(two):
     assert common == pytest.approx(exact, abs=1e-6)  # what all scales share moves nothing
 
 
+def test_the_scale_of_the_thickness_is_told(two, maps):
+    """Two standards half and half: independent parts average, common ones do not."""
+    half = maps.assign(weight=xr.ones_like(maps.weight))
+    known = {"uncertainty": 0.05, "background": 0.03, "background_od": 0.02, "areal_mass": 1e-5}
+    scaled = replace(
+        two,
+        standards=tuple(
+            replace(one, density=3.0, record=one.record.with_(**known, table_difference=0.02))
+            for one in two.standards
+        ),
+    )
+    told = composition(half, scaled).attrs["thickness_scale_sd"]
+    assert told == pytest.approx(np.sqrt(0.04**2 / 2 + 0.03**2 + 0.02**2), rel=1e-6)
+    assert composition(half, two).attrs["thickness_scale_sd"] == 0
+
+
 def test_unknown_compositions_are_refused_by_name(maps, two):
     unknown = replace(two, standards=(two.standards[0], replace(two.standards[1], value=np.nan)))
     with pytest.raises(LibraryError, match=r"Li0\.45V2O5 has no value of x in LixV2O5"):

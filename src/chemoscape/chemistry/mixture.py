@@ -67,7 +67,9 @@ def composition(
     Dataset
         ``composition``, ``composition_sd_counting``, ``composition_sd_systematic``,
         ``composition_sd_total`` (NaN outside the mask), ``thickness`` ("nm", or "1": relative),
-        ``thickness_sd``, ``mask``; all (y, x). Attributes: ``variable``, ``mean_pixel``,
+        ``thickness_sd`` (by counting), ``mask``; all (y, x). Attributes: ``thickness_scale_sd``
+        (relative, of all thicknesses together, by the standards' mass scales), ``variable``,
+        ``mean_pixel``,
         ``mean_mass_weighted``, ``mean_sd``, ``mean_per_eV`` (its change with the energy shift),
         ``interpolation_mean_change`` and ``interpolation_percentile_change`` (what interpolation
         does to the mean, and at most to the 5th, 50th and 95th percentile), ``masked_share``,
@@ -155,6 +157,7 @@ def composition(
         "normalise": normalise,
         "refine": int(refine),
         "mean_per_eV": _mass_weighted(slope, _total(weights, to_thickness), inside),
+        "thickness_scale_sd": _scale_sd(weights[:, inside].sum(axis=1) * to_thickness, library),
         **_interpolation_change(mixture.value[inside], value[kept]),
         **_means(out, one_sided=bool(maps.attrs["nonnegative"])),
     }
@@ -233,6 +236,26 @@ def _total(weights: np.ndarray, factor: np.ndarray) -> np.ndarray:
 def _total_sd(covariance: np.ndarray, factor: np.ndarray) -> np.ndarray:
     """Standard deviation of the thickness."""
     return np.sqrt(np.einsum("i,ij...,j->...", factor, covariance, factor).clip(min=0))
+
+
+def _scale_sd(thickness: np.ndarray, library: Library) -> float:
+    """Relative standard deviation of all thicknesses together, by the standards' mass scales.
+
+    Parameters
+    ----------
+    thickness : ndarray, shape (n_standards,)
+        Sum over the pixels of each standard's part.
+    """
+    if not library.mass_scale or not thickness.sum() > 0:
+        return 0.0
+    share = thickness / thickness.sum()
+    scaling = [standard.record.scaling for standard in library.standards]
+    own, background, tables = (
+        np.nan_to_num([getattr(one, name) for one in scaling])
+        for name in ("uncertainty", "background", "table_difference")
+    )
+    independent = (share**2 * np.maximum(own**2 - background**2, 0)).sum()
+    return float(np.sqrt(independent + (share @ background) ** 2 + (share @ tables) ** 2))
 
 
 def _is_thick(thickness: np.ndarray, sd: np.ndarray, least: float) -> np.ndarray:

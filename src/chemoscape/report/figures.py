@@ -226,7 +226,9 @@ def composition_figure(comp: xr.Dataset, *, note: str = "") -> Figure:
     draw_map(axes[0], comp["composition"], title="Composition", label=variable)
     draw_map(axes[1], comp["composition_sd_total"], title="Its sd (total)", cmap=ERROR)
     label = units if units != "1" else "relative"
-    draw_map(axes[2], thickness, title="Thickness", label=label, cmap="gray_r")
+    scale = float(comp.attrs.get("thickness_scale_sd", 0.0))
+    title = f"Thickness (scale ± {100 * scale:.2g} %)" if scale > 0 else "Thickness"
+    draw_map(axes[2], thickness, title=title, label=label, cmap="gray_r")
     _histogram(axes[3], comp)
     axes[3].set(title="Distribution", xlabel=variable)
     letters(axes)

@@ -43,7 +43,7 @@ _PUBLIC = {
     "target_tests": "chemoscape.decompose.factors.targets",
     "composition": "chemoscape.chemistry",
     "Material": "chemoscape.mechanics.material",
-    "Springs": "chemoscape.mechanics.elasticity",
+    "Springs": "chemoscape.mechanics.boundaries",
     "stress": "chemoscape.mechanics.fields",
     "segment": "chemoscape.particles.segmentation",
     "ensemble_statistics": "chemoscape.particles.statistics",

@@ -9,16 +9,12 @@ from skfem import MeshTri
 from skfem.models.elasticity import linear_elasticity
 
 from chemoscape.errors import MaterialError, RecipeError
-from chemoscape.mechanics.elasticity import (
-    SelfCheckError,
-    Springs,
-    assemble,
-    factorise,
-    isotropic_eigenstrain,
-    solve,
-)
+from chemoscape.mechanics.boundaries import Springs
+from chemoscape.mechanics.elasticity import SelfCheckError, solve
+from chemoscape.mechanics.elements import assemble, isotropic_eigenstrain
 from chemoscape.mechanics.material import Material
 from chemoscape.mechanics.mesh import Mesh
+from chemoscape.mechanics.solvers import factorise
 
 MATERIAL = Material(43.0, 0.3, 0.02)
 

@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 from chemoscape.errors import ChemoscapeWarning, MeshError, RecipeError, ResultsError, StackError
-from chemoscape.mechanics.elasticity import Springs
+from chemoscape.mechanics.boundaries import Springs
 from chemoscape.mechanics.fields import stress
 from chemoscape.mechanics.material import LIXV2O5_ILLUSTRATIVE, Material
 

@@ -11,16 +11,13 @@ import xarray as xr
 from scipy.integrate import quad
 from skfem import MeshTri
 
-from chemoscape.mechanics.elasticity import (
-    Springs,
-    assemble,
-    factorise,
-    isotropic_eigenstrain,
-    solve,
-)
+from chemoscape.mechanics.boundaries import Springs
+from chemoscape.mechanics.elasticity import solve
+from chemoscape.mechanics.elements import assemble, isotropic_eigenstrain
 from chemoscape.mechanics.fields import stress
 from chemoscape.mechanics.material import LIXV2O5_ILLUSTRATIVE, Material
 from chemoscape.mechanics.mesh import Mesh, triangulate
+from chemoscape.mechanics.solvers import factorise
 
 E, NU, EPS = 43.0, 0.3, 0.01
 MATERIAL = Material(E, NU, 1.0 - 1e-12)

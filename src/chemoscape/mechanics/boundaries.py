@@ -14,7 +14,7 @@ from skfem import BilinearForm, FacetBasis
 from chemoscape.errors import MaterialError, RecipeError
 
 if TYPE_CHECKING:
-    from chemoscape.mechanics.elasticity import System
+    from chemoscape.mechanics.elements import System
 
 
 @dataclass(frozen=True)

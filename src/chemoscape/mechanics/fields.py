@@ -16,7 +16,8 @@ from matplotlib.tri import Triangulation
 
 from chemoscape.errors import ChemoscapeWarning, ResultsError, StackError
 from chemoscape.mechanics.boundaries import Boundary, check_boundary
-from chemoscape.mechanics.elasticity import assemble, isotropic_eigenstrain, solve
+from chemoscape.mechanics.elasticity import solve
+from chemoscape.mechanics.elements import assemble, isotropic_eigenstrain
 from chemoscape.mechanics.material import Material, Plane
 from chemoscape.mechanics.mesh import triangulate
 from chemoscape.mechanics.outline import Outline, fill_outside, sample, trace

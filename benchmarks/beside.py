@@ -21,10 +21,14 @@ import numpy as np
 import parts
 import phantoms
 from measure import Cost, Work, cost, free_bytes, heading, machine, row, side_by_side, stacks_of
-from targets import NNMA_MANTIS, OPTICAL_DENSITY_MANTIS, REGISTRATION_MANTIS, Factor
+from targets import NGSOLVE, NNMA_MANTIS, OPTICAL_DENSITY_MANTIS, REGISTRATION_MANTIS, Factor
+from threadpoolctl import threadpool_limits
 
 import chemoscape as cs
+import mechanics
 from chemoscape.errors import ChemoscapeWarning
+from chemoscape.mechanics.elasticity import Solution, solve
+from chemoscape.mechanics.material import LIXV2O5_ILLUSTRATIVE
 from chemoscape.preprocess.shifts import Drift
 
 #: Job of peers.py: what it is called in the table, and what is aimed at.
@@ -39,7 +43,7 @@ DENSITIES: dict[str, tuple[str, Factor | None]] = {
     "mantis_density_ncb": ("MANTiS, I0 given, no variance, from .ncb", OPTICAL_DENSITY_MANTIS),
     "mantis_density_hdr": ("MANTiS, I0 given, no variance, from .hdr", OPTICAL_DENSITY_MANTIS),
 }
-PARTS = ("registration", "density", "factorisation")
+PARTS = ("registration", "density", "factorisation", "stress")
 #: Stacks of float32 that MANTiS's optical density needs: four of float64 and some masks.
 MANTIS_STACKS = 11
 
@@ -85,7 +89,7 @@ def in_turn(
             extra = answer["extra_bytes"]
             spent = Cost(answer["seconds"], math.nan if extra is None else extra)
             best[job] = spent.best(best[job]) if job in best else spent
-            if answer["shifts"] is not None:
+            if answer.get("shifts") is not None:
                 shifts[job] = np.array(answer["shifts"])
     return own, best, shifts
 
@@ -185,12 +189,57 @@ def factorisation(peers: Peers, repeat: int) -> None:
     row("  MANTiS", answer["seconds"], f"{factor:.1f} × ours", NNMA_MANTIS.judge(factor), note)
 
 
+def stress(peers: Peers, unknowns: int, repeat: int) -> None:
+    """The same elements on the same mesh: seconds, and the norm of the von Mises stress."""
+    mesh = mechanics.wire(unknowns)
+    system = mechanics.system_of(mesh)
+    eigenstrain = mechanics.eigenstrain_of(system)
+    nodes = LIXV2O5_ILLUSTRATIVE.strain(mechanics.composition(mesh.points))
+    arrays = {"points": mesh.points, "triangles": mesh.triangles, "eigenstrain": nodes}
+    for name, array in {**arrays, "stiffness": system.stiffness}.items():
+        np.save(peers.folder / f"{name}.npy", array)
+    for boundary in ("free", "fixed"):
+        heading(f"stress, {boundary}, {system.basis.N:,} unknowns, one thread")
+        found: list[Solution] = []
+
+        def ours(boundary: Any = boundary, found: list[Solution] = found) -> None:
+            with threadpool_limits(limits=1):
+                found[:] = [solve(mechanics.system_of(mesh), eigenstrain, boundary)]
+
+        ours()  # what is loaded once
+        own, best, _ = in_turn(ours, peers, {"ngsolve": None}, repeat, boundary=boundary)
+        row("ours, to the stress and its check", own.seconds)
+        if "ngsolve" not in best:
+            print(f"NGSolve: failed: {peers.broken['ngsolve']}")
+            continue
+        answer = peers.ask("ngsolve", boundary=boundary)
+        assert answer is not None  # it has run before
+        norm = von_mises_norm(found[-1])
+        ratio = own.seconds / best["ngsolve"].seconds
+        note = f"von Mises norm differs by {abs(answer['von_mises'] / norm - 1):.1e}"
+        text = f"ours {ratio:.2f} × as long"
+        row(
+            "NGSolve, assembly + sparsecholesky",
+            best["ngsolve"].seconds,
+            text,
+            NGSOLVE.judge(ratio),
+            note,
+        )
+
+
+def von_mises_norm(solution: Solution) -> float:
+    """Root of the integral of its square, exact for elements of second order."""
+    xx, yy, xy = solution.stress
+    return float(np.sqrt(((xx**2 + yy**2 - xx * yy + 3 * xy**2) * solution.system.basis.dx).sum()))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("python", type=Path, help="that of the environment with the peers")
     parser.add_argument("--pixels", type=int, default=1_000_000, help="for optical density")
     parser.add_argument("--energies", type=int, default=250)
     parser.add_argument("--side", type=int, default=512, help="of the frames to register")
+    parser.add_argument("--unknowns", type=int, default=100_000, help="of the stress")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=PARTS)
     chosen = parser.parse_args()
@@ -210,6 +259,8 @@ def main() -> None:
             optical_density(peers, chosen.pixels, chosen.energies, chosen.repeat)
         if "factorisation" in wanted:
             factorisation(peers, chosen.repeat)
+        if "stress" in wanted:
+            stress(peers, chosen.unknowns, chosen.repeat)
 
 
 if __name__ == "__main__":

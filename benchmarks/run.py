@@ -22,11 +22,12 @@ from whole import whole
 
 import chemoscape as cs
 from chemoscape.errors import ChemoscapeWarning
+from mechanics import stress
 from particles import particles
 
 PARTS = (
     *("density", "growth", "drift", "decomposition", "factorisation", "files", "particles"),
-    "whole",
+    *("stress", "whole"),
 )
 
 
@@ -37,6 +38,9 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=512, help="of the frames to register")
     parser.add_argument(
         "--largest", type=int, default=1_000_000, help="pixels up to which the cost is followed"
+    )
+    parser.add_argument(
+        "--unknowns", type=int, default=100_000, help="of the stress, followed up to there"
     )
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     chosen = parser.parse_args()
@@ -65,6 +69,8 @@ def main() -> None:
             files(Path(folder) / "files")
         if "particles" in chosen.only:
             particles()
+        if "stress" in chosen.only:
+            stress(chosen.unknowns)
         if "whole" in chosen.only:
             whole(Path(folder))
 

@@ -146,6 +146,7 @@ ROOMS = [
     "cli_particles",
     "cli_library",
     "cli_standards",
+    "cli_stress",
     "cli",
 ]
 

@@ -152,3 +152,68 @@ def test_a_line_end_in_a_name_stays_in_the_comment(tmp_path):
     path = tmp_path / "a\nb.hdr"
     (tmp_path / "a.toml").write_text(starting_recipe(stack, path, tmp_path / "a.toml"))
     assert read_recipe(tmp_path / "a.toml").input.path == str(path)
+
+
+MATERIAL = {
+    "young_GPa": 43.0,
+    "poisson": 0.3,
+    "eigenstrain": 0.02,
+    "source": "a test",
+    "status": "illustrative",
+}
+
+
+def stress_table(**changes):
+    return {"stress": {"enabled": True, "material": MATERIAL | changes}}
+
+
+def test_a_material_of_all_kinds(tmp_path):
+    (tmp_path / "cell.csv").write_text("x,a,b,c\n0,10,4,5\n1,9.8,4.2,5\n")
+    recipe = tmp_path / "wire.toml"
+    recipe.write_text(
+        "[stress]\nenabled = true\nplane = 'generalised'\ngraded = true\nfollow_phase = 0.3\n"
+        "uncertainty_draws = 8\n[stress.material]\nyoung_GPa = [60.0, 40.0, 50.0]\n"
+        "poisson = [0.3, 0.2, 0.25]\nshear_GPa = 15.0\nlattice = 'cell.csv'\n"
+        "lattice_axes = ['b', 'a', 'c']\nangle_deg = [30.0, 60.0]\nsource = 'a test'\n"
+        "status = 'illustrative'\n"
+        "phases = [{x_min = 0.3, x_max = 0.6, young_GPa = 30.0, poisson = 0.3, name = 'poor'}]\n"
+    )
+    read = read_recipe(recipe)
+    material = read.stress.material.material()
+    assert material.young_GPa == (60.0, 40.0, 50.0)
+    assert material.angle_deg == (30.0, 60.0)
+    assert material.axis_strain(1.0).round(3).tolist() == [0.05, -0.02, 0.0]
+    assert [phase.name for phase in material.phases] == ["poor"]
+    for text in (to_toml(read), commented_toml(read)):
+        assert make_recipe(tomllib.loads(text)).stress == read.stress
+    # as before these keys were there
+    plain = make_recipe(stress_table()).stress.material.material()
+    assert (plain.young_GPa, plain.eigenstrain, plain.angle_deg) == (43.0, 0.02, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"young_GPa": -1.0}, "greater than 0"),
+        ({"young_GPa": [60.0, 40.0]}, "the shear modulus of an orthotropic solid is None"),
+        ({"poisson": 0.5}, "Poisson's ratio is 0.5"),
+        ({"eigenstrain": None}, "needs eigenstrain or lattice"),
+        ({"lattice": "cell.csv"}, "needs eigenstrain or lattice"),
+        ({"eigenstrain": 2.0}, "200% per unit"),
+        ({"eigenstrain": [0.1]}, "eigenstrain has 1 values"),
+        ({"lattice_axes": ["a", "b", "d"]}, "stress.material.lattice_axes.2: "),
+        ({"source": " ", "status": "measured"}, "need their source"),
+        ({"angel_deg": 3.0}, "you may mean 'angle_deg'"),
+        ({"phases": [{"x_min": 1.0, "x_max": 0.0, "young_GPa": 1.0, "poisson": 0.3}]}, "is empty"),
+    ],
+)
+def test_impossible_materials(changes, sentence):
+    with pytest.raises(RecipeError) as caught:
+        make_recipe(stress_table(**changes))
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_draw_is_refused():
+    with pytest.raises(RecipeError, match="one draw has no spread"):
+        make_recipe({"stress": {"uncertainty_draws": 1}})

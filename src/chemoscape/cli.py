@@ -19,6 +19,7 @@ from cyclopts import App, CycloptsError, Parameter
 from chemoscape import __version__
 from chemoscape.cli_particles import particles_app
 from chemoscape.cli_standards import standards_app
+from chemoscape.cli_stress import stress_of_a_map
 from chemoscape.console import (
     answer,
     log_defect,
@@ -39,6 +40,7 @@ app = App(
 )
 app.command(standards_app)
 app.command(particles_app)
+app.command(stress_of_a_map, name="stress")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

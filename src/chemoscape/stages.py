@@ -20,7 +20,7 @@ from chemoscape.errors import (
 )
 from chemoscape.formats import open_stack
 from chemoscape.mechanics.fields import StressField, stress
-from chemoscape.mechanics.material import Material
+from chemoscape.mechanics.uncertainty import has_errors
 from chemoscape.preprocess.absorbance import optical_density
 from chemoscape.preprocess.alignment import align, align_density, crop_common
 from chemoscape.preprocess.artefacts import Touched, despike, level_lines
@@ -223,14 +223,20 @@ def _other_visits(done: Products, recipe: Recipe) -> xr.Dataset:
 
 
 def stresses(comp: xr.Dataset, recipe: Recipe) -> list[StressField]:
-    """Stress for every boundary asked for, on one mesh."""
+    """Stress for every boundary asked for, on one mesh, with its error where that of the
+    composition is known.
+    """
     section = recipe.stress
     assert section.material is not None  # noqa: S101 - the recipe has checked it
     return stress(
         comp,
-        Material(**section.material.model_dump()),
+        section.material.material(),
         boundary=list(section.boundary),
         mesh_size=section.mesh_size_um,
         order=section.order,
         plane=section.plane,
+        graded=section.graded,
+        follow_phase=section.follow_phase,
+        n_draws=section.uncertainty_draws if has_errors(comp) else 0,
+        seed=recipe.seed,
     )

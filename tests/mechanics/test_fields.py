@@ -10,11 +10,24 @@ import meshio
 import numpy as np
 import pytest
 import xarray as xr
+from shapely.geometry import Point
 
-from chemoscape.errors import ChemoscapeWarning, MeshError, RecipeError, ResultsError, StackError
-from chemoscape.mechanics.boundaries import Springs
-from chemoscape.mechanics.fields import stress
+from chemoscape.errors import (
+    ChemoscapeWarning,
+    MaterialError,
+    MeshError,
+    RecipeError,
+    ResultsError,
+    StackError,
+)
+from chemoscape.mechanics.boundaries import Cut, Springs
+from chemoscape.mechanics.elasticity import solve
+from chemoscape.mechanics.elements import assemble, material_eigenstrain
+from chemoscape.mechanics.fields import StressField, stress
+from chemoscape.mechanics.lattice import Lattice
 from chemoscape.mechanics.material import LIXV2O5_ILLUSTRATIVE, Material
+from chemoscape.mechanics.mesh import triangulate
+from chemoscape.mechanics.recovery import named_fields, strain_per_composition
 
 PITCH = 0.1
 
@@ -86,14 +99,131 @@ def test_derived_stresses_agree_with_the_tensor(pair):
     np.testing.assert_allclose(3 * data.hydrostatic, low + high, atol=1e-9)
 
 
+def uniform(value=0.4):
+    image = ellipse()
+    return image.assign(composition=image["composition"] * 0 + value)
+
+
 def test_plane_strain_counts_the_out_of_plane_stress():
-    uniform = ellipse()
-    uniform["composition"] = uniform["composition"] * 0 + 0.4
-    field = stress(uniform, LIXV2O5_ILLUSTRATIVE, boundary="fixed", plane="strain")
-    in_plane = -1e3 * 43.0 * LIXV2O5_ILLUSTRATIVE.strain(0.4) / (1.3 * 0.4)
-    np.testing.assert_allclose(field.dataset.stress_xx, in_plane, rtol=1e-9)
-    np.testing.assert_allclose(field.dataset.von_mises, abs(in_plane) * 0.4, rtol=1e-9)
-    np.testing.assert_allclose(field.dataset.hydrostatic, in_plane * 2.6 / 3, rtol=1e-9)
+    e = LIXV2O5_ILLUSTRATIVE.strain(0.4)
+    flat = dataclasses.replace(LIXV2O5_ILLUSTRATIVE, eigenstrain=(e / 0.4, e / 0.4, 0.0))
+    in_plane = -1e3 * 43.0 * e / (1.3 * 0.4)
+    data = stress(uniform(), flat, boundary="fixed", plane="strain").dataset
+    np.testing.assert_allclose(data.stress_xx, in_plane, rtol=1e-9)
+    np.testing.assert_allclose(data.stress_zz, in_plane * 0.6, rtol=1e-9)
+    np.testing.assert_allclose(data.von_mises, abs(in_plane) * 0.4, rtol=1e-9)
+    np.testing.assert_allclose(data.hydrostatic, in_plane * 2.6 / 3, rtol=1e-9)
+    # of a single number the strain across is held back as well: pressure from all sides
+    data = stress(uniform(), LIXV2O5_ILLUSTRATIVE, boundary="fixed", plane="strain").dataset
+    pressure = -43.0 * e / 0.4
+    np.testing.assert_allclose(data.stress_xx, 1e3 * pressure, rtol=1e-9)
+    np.testing.assert_allclose(data.stress_zz, 1e3 * pressure, rtol=1e-9)
+    np.testing.assert_allclose(data.von_mises, 0.0, atol=1e-6)
+    np.testing.assert_allclose(data.elastic_energy, -1e6 * 1.5 * pressure * e, rtol=1e-9)
+    np.testing.assert_allclose(data.omega_sigma, 3e3 * pressure * e / 0.4, rtol=1e-9)
+
+
+CORE, RADIUS, STRAIN = 0.5, 1.0, 0.01
+
+
+@pytest.fixture(scope="module")
+def core_shell():
+    """A core that swells in a free disk, on a mesh with a side along its rim."""
+    disk, core = (Point(0, 0).buffer(r, quad_segs=64) for r in (RADIUS, CORE))
+    mesh = triangulate([disk], 0.05, embedded=[core])
+    material = Material(43.0, 0.3, STRAIN)
+    x = np.ones(len(mesh.points))
+    system = assemble(mesh, material.law())
+    in_core = np.hypot(*mesh.points[mesh.triangles].mean(axis=1).T) < CORE
+    swelling = material_eigenstrain(system, material, x) * in_core[:, None]
+    return named_fields(solve(system, swelling), x, material), in_core
+
+
+def test_energy_and_driving_stress_of_a_core_in_a_disk(core_shell):
+    data, in_core = core_shell
+    pressure = -43.0 * STRAIN / 2 * (1 - CORE**2 / RADIUS**2)
+    inside = data.isel(element=in_core)
+    for name, closed in (
+        ("element_elastic_energy", 1e6 * pressure**2 * 0.7 / 43.0),
+        ("element_omega_sigma", 1e3 * 2 * pressure * STRAIN),
+        ("element_hydrostatic", 1e3 * 2 * pressure / 3),
+    ):
+        error = np.sqrt(np.average((inside[name] - closed) ** 2, weights=inside.element_area))
+        assert error < 3e-3 * abs(closed), name
+    # a free body does no work on its outline: energy = -1/2 ∫ stress : eigenstrain
+    total = float((data.element_elastic_energy * data.element_area).sum())
+    assert total == pytest.approx(-1e6 * pressure * STRAIN * np.pi * CORE**2, rel=3e-3)
+    assert float(data.elastic_energy.min()) >= 0
+
+
+def test_stress_along_the_axes_of_a_particle():
+    turned = Material(43.0, 0.3, (-0.02, 0.04), angle_deg=30.0)
+    data = stress(uniform(0.5), turned, boundary="fixed").dataset
+    d = turned.stiffness() * 1e3
+    along = -d @ [-0.01, 0.02, 0.0]
+    np.testing.assert_allclose(data.stress_xi, along[0], rtol=1e-9)
+    np.testing.assert_allclose(data.stress_eta, along[1], rtol=1e-9)
+    np.testing.assert_allclose(data.shear_xi_eta, 0.0, atol=1e-6)
+    np.testing.assert_allclose(data.element_stress_eta, along[1], rtol=1e-9)
+    assert float(np.abs(data.stress_xy).min()) > 100
+
+
+def test_every_particle_has_its_own_axes():
+    image = uniform(0.5)
+    image["mask"][:, 23:27] = False
+    turned = Material(43.0, 0.3, (-0.02, 0.04), angle_deg=(30.0, -50.0))
+    data = stress(image, turned, boundary="fixed").dataset
+    along = -1e3 * turned.stiffness() @ [-0.01, 0.02, 0.0]
+    np.testing.assert_allclose(data.stress_xi, along[0], rtol=1e-9)
+    np.testing.assert_allclose(data.stress_eta, along[1], rtol=1e-9)
+    assert set(data.element_particle.values) == {1, 2}
+    assert data.attrs["angle_deg"] == [30.0, -50.0]
+    with pytest.raises(MaterialError, match="3 angles for 2 particles"):
+        stress(image, dataclasses.replace(turned, angle_deg=(0.0, 0.0, 0.0)))
+
+
+def test_lattice_table_and_its_slope(tmp_path):
+    table = Lattice((0.0, 0.3, 0.3, 1.0), (10, 10, 10.2, 10.2), (4, 4.03, 4.03, 4.1), (5,) * 4)
+    material = Material(43.0, 0.3, table)
+    slope = strain_per_composition(material, np.array([0.1, 0.3, 0.5]))
+    np.testing.assert_allclose(slope[0], 0.0, atol=1e-12)  # the step is none
+    np.testing.assert_allclose(slope[1], [0.025, 0.025, 0.025], rtol=1e-9)
+    image = ellipse()
+    field = stress(image, material, boundary="fixed", follow_phase=0.3)
+    assert field.dataset.attrs["eigenstrain"] == "lattice table"
+    path = tmp_path / "field.h5"
+    field.dataset.to_netcdf(path, engine="h5netcdf")
+    poor = float(image["composition"].min())
+    with pytest.raises(MaterialError, match="outside its range"):
+        stress(image.assign(composition=image["composition"] - poor - 0.1), material)
+
+
+def test_meshes_that_follow_the_composition(pair):
+    graded = stress(ellipse(), LIXV2O5_ILLUSTRATIVE, graded=True)
+    assert graded.dataset.sizes["element"] > 1.2 * pair[0].dataset.sizes["element"]
+    p99 = [field.von_mises_summary()["von_mises_p99_MPa"] for field in (pair[0], graded)]
+    assert p99[1] == pytest.approx(p99[0], rel=0.1)
+    followed = stress(ellipse(), LIXV2O5_ILLUSTRATIVE, follow_phase=0.275).dataset
+    rho = np.hypot((followed.node_x - 2.5) / 2.25, (followed.node_y - 1.5) / 1.26)
+    # many points lie on the contour, which no other mesh knows
+    assert int((np.abs(rho - 0.6) < 0.02).sum()) > 20
+    with pytest.warns(ChemoscapeWarning, match=r"crosses 0\.9 along no line"):
+        stress(ellipse(), LIXV2O5_ILLUSTRATIVE, follow_phase=0.9)
+
+
+def test_a_particle_cut_by_the_image():
+    half = ellipse().isel(x=slice(20, None))
+    data = stress(half, LIXV2O5_ILLUSTRATIVE, boundary=Cut(("left",))).dataset
+    near = data.element_near_cut.values.astype(bool)
+    assert 0 < near.sum() < near.size
+    field = StressField(data, half.y.values, half.x.values)
+    kept = data.element_von_mises.values[~near].max()
+    assert field.von_mises_summary()["von_mises_max_MPa"] == kept
+    with pytest.warns(ChemoscapeWarning, match="no stress is left"):
+        field = stress(
+            ellipse().isel(x=slice(35, None)), LIXV2O5_ILLUSTRATIVE, boundary=Cut(("left",))
+        )
+    assert np.isnan(field.von_mises_summary()["von_mises_mean_MPa"])
 
 
 def test_composition_on_the_nodes_has_no_false_rim(pair):
@@ -146,6 +276,8 @@ def test_save_for_paraview(tmp_path, pair):
     read = meshio.read(target)
     np.testing.assert_allclose(read.point_data["von_mises"], pair[0].dataset["von_mises"])
     np.testing.assert_allclose(read.cell_data["element_area"][0], pair[0].dataset["element_area"])
+    written = {*read.point_data, *read.cell_data} - {"displacement"}
+    assert written == set(pair[0].dataset.data_vars) - {"triangle"}
     assert read.point_data["displacement"].shape[1] == 3
     assert [path.name for path in tmp_path.iterdir()] == ["stress-free.vtu"]
 
@@ -193,7 +325,7 @@ def test_pixels_without_composition_are_said():
 
 
 def test_large_particles_get_a_coarser_mesh_and_it_is_said(monkeypatch):
-    monkeypatch.setattr("chemoscape.mechanics.fields.MAX_DEFAULT_TRIANGLES", 100)
+    monkeypatch.setattr("chemoscape.mechanics.problem.MAX_DEFAULT_TRIANGLES", 100)
     with pytest.warns(ChemoscapeWarning, match="particles are large"):
         field = stress(ellipse(), LIXV2O5_ILLUSTRATIVE)
     assert field.dataset.sizes["element"] < 250

@@ -150,3 +150,41 @@ def test_sampling_is_bilinear_in_micrometres():
     expected = 2.0 + 3.0 * points[:, 1] - 1.5 * points[:, 0]
     np.testing.assert_allclose(sample(plane, points, axes), expected, atol=1e-12)
     assert to_pixels(np.array([[-3.1, 5.05]]), axes).tolist() == [pytest.approx([-0.5, 0.5])]
+
+
+def test_pixels_without_a_value_are_outside():
+    inside = np.ones((20, 30))
+    inside[:, :10] = np.nan
+    (polygon,) = trace(image(inside)).polygons
+    assert polygon.bounds[0] == pytest.approx(9.5 * PITCH)
+
+
+def test_dims_may_come_in_either_order():
+    y, x = grid(40, 60)
+    mask = image(np.hypot(x - 30, y - 12) < 9)
+    assert trace(mask).polygons == trace(mask.transpose("x", "y")).polygons
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda mask: mask.isel(x=0), "the mask has dims"),
+        (lambda mask: mask.rename(x="z"), "the mask has dims"),
+        (lambda mask: mask.isel(x=[]), "shape"),
+        (lambda mask: mask.isel(y=slice(None, None, -1)), "'y' of the mask does not ascend"),
+        (lambda mask: mask.assign_coords(x=np.full(30, np.nan)), "'x' of the mask"),
+    ],
+)
+def test_masks_that_are_no_map(change, match):
+    with pytest.raises(MeshError, match=match):
+        trace(change(image(np.ones((20, 30), bool))))
+
+
+def test_cut_corners_that_count_are_said():
+    inside = np.zeros((30, 30), bool)
+    inside[::2, ::2] = True
+    how = {"smallest_particle_px": 1, "smallest_hole_px": 1, "neck_px": 1}
+    with pytest.warns(ChemoscapeWarning, match="outlines enclose 50% less"):
+        outline = trace(image(inside), **how)
+    assert len(outline.polygons) == 225
+    assert outline.area == pytest.approx(225 * PITCH**2 / 2)

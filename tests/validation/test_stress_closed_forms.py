@@ -7,10 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 import shapely
+import shapely.affinity
 import xarray as xr
 from scipy.integrate import quad
 from skfem import MeshTri
 
+from chemoscape import simulate
 from chemoscape.mechanics.boundaries import Springs
 from chemoscape.mechanics.elasticity import solve
 from chemoscape.mechanics.elements import assemble, isotropic_eigenstrain
@@ -45,6 +47,21 @@ def core_shell_mesh():
 def ring_and_disk():
     ring = shapely.Polygon(circle(1.0, 60).exterior, [circle(0.4, 30).exterior])
     return triangulate([ring, circle(0.5, 40, (2.0, 0.3))], 0.1)
+
+
+def of_core(mesh, radius):
+    """Which triangles lie in the core."""
+    return np.hypot(*mesh.points[mesh.triangles].mean(axis=1).T) < radius
+
+
+def core_shell_stress(x, y, inside):
+    """Case d, free, in units of GPa: where `inside`, that of the core."""
+    r2 = x**2 + y**2
+    uniform = -E * EPS / 2 * (1 - A**2 / R**2)
+    shell = E * EPS * A**2 / 2
+    radial = np.where(inside, uniform, shell * (1 / R**2 - 1 / r2))
+    hoop = np.where(inside, uniform, shell * (1 / R**2 + 1 / r2))
+    return polar_to_cartesian(radial, hoop, x, y)
 
 
 def isotropic(values):
@@ -142,6 +159,85 @@ def test_core_shell_disk_on_a_mesh_that_follows_the_phase_boundary(core_shell_me
 
     found = solve(system, isotropic(EPS * inside.astype(float)), boundary).stress
     assert relative_l2(found, wanted, system.basis.dx) < 3e-3
+
+
+@pytest.mark.parametrize("boundary", ["free", "fixed"])
+def test_core_shell_disk_that_counts_from_another_reference(core_shell_mesh, boundary):
+    """Case d with a strained shell: free, only the difference counts; fixed, the mean as well."""
+    system = assemble(core_shell_mesh, MATERIAL.stiffness())
+    factor = factorise(system, boundary)
+    x, y = system.positions
+    r2 = x**2 + y**2
+    inside = np.broadcast_to(of_core(core_shell_mesh, A)[:, None], r2.shape)
+    for reference in (0.1, 0.3):
+        core, shell = EPS * (0.45 - reference), EPS * (0.1 - reference)
+        wanted = (core - shell) * core_shell_stress(x, y, inside) / EPS
+        if boundary == "fixed":
+            mean = shell + (core - shell) * A**2 / R**2
+            wanted[:2] -= E * mean / (1 - NU)
+        load = isotropic(np.where(inside, core, shell))
+        found = solve(system, load, boundary, factor=factor).stress
+        assert relative_l2(found, wanted, system.basis.dx) < 3e-3
+
+
+def test_phase_boundary_across_the_triangles():
+    """Case d where no side follows the boundary: 18 to 30 % of error, falling as h^0.5."""
+    sides = (8, 24)
+    meshes = [triangulate([circle(R, 6 * n)], R / n) for n in sides]
+    for order in (1, 2):
+        errors = []
+        for mesh in meshes:
+            system = assemble(mesh, MATERIAL.stiffness(), order=order, quadrature_order=2)
+            x, y = system.positions
+            wanted = core_shell_stress(x, y, np.hypot(x, y) < A)
+            at_nodes = EPS * (np.hypot(*mesh.points.T) < A)
+            found = solve(system, isotropic_eigenstrain(system, at_nodes)).stress
+            errors.append(relative_l2(found, wanted, system.basis.dx))
+        assert 0.1 < errors[1] < errors[0] < 0.4, errors
+        rate = np.log(errors[0] / errors[1]) / np.log(sides[1] / sides[0])
+        assert rate == pytest.approx(0.5, abs=0.2)
+
+
+def inside_an_ellipse(a, b, nu, eigenstrain):
+    """Strain (xx, yy, 2 xy) in Eshelby's inclusion, plane strain (Mura 1987, section 11)."""
+    k = 1 / (2 * (1 - nu))
+
+    def pair(a, b):
+        s = a + b
+        own = (b**2 + 2 * a * b) / s**2 + (1 - 2 * nu) * b / s
+        return k * own, k * (b**2 / s**2 - (1 - 2 * nu) * b / s)
+
+    (xxxx, xxyy), (yyyy, yyxx) = pair(a, b), pair(b, a)
+    shear = 2 * k * ((a**2 + b**2) / (2 * (a + b) ** 2) + (1 - 2 * nu) / 2)
+    return np.array([[xxxx, xxyy, 0], [yyxx, yyyy, 0], [0, 0, shear]]) @ eigenstrain
+
+
+@pytest.mark.parametrize(("a", "b", "corners"), [(1.0, 1.0, 600), (0.7, 1.0, 600), (1.0, 0.4, 480)])
+def test_ellipse_in_a_large_plate(a, b, corners):
+    """Case e, R/a = 60: uniform D (S - I) e inside; plane stress is nu -> nu/(1+nu)."""
+    far = 60.0
+    ellipse = shapely.affinity.scale(circle(1.0, corners), a, b, origin=(0, 0))
+    axis = np.linspace(-far, far, 241)
+    distance = np.hypot(*np.meshgrid(axis, axis))
+    sizes = xr.DataArray(
+        np.clip(0.08 + 0.3 * (distance - 1.2), 0.08, 5.0),
+        dims=("y", "x"),
+        coords={"y": axis, "x": axis},
+    )
+    mesh = triangulate([circle(far, 80)], 5.0, embedded=[ellipse], size_field=sizes)
+    core = shapely.contains_xy(ellipse, *mesh.points[mesh.triangles].mean(axis=1).T)
+    assert mesh.areas[core].sum() == pytest.approx(ellipse.area, rel=1e-9)
+    for plane, nu in (("stress", NU / (1 + NU)), ("strain", NU)):
+        stiffness = MATERIAL.stiffness(plane)
+        system = assemble(mesh, stiffness)
+        inside = np.broadcast_to(core[:, None], system.basis.dx.shape)
+        factor = factorise(system, "free")
+        for strain in (EPS * np.array([1.0, -0.4, 0.6]), EPS * np.array([1.0, 1.0, 0.0])):
+            wanted = stiffness @ (inside_an_ellipse(a, b, nu, strain) - strain)
+            load = strain[:, None, None] * inside
+            found = solve(system, load, factor=factor).stress[:, core]
+            error = relative_l2(found, wanted[:, None, None], system.basis.dx[core])
+            assert error < 1e-3, (plane, strain)
 
 
 def test_middle_of_a_long_strip():
@@ -292,6 +388,26 @@ def test_core_shell_image_fixed_over_free(reference, published):
     assert 0.75 < peak[0] < 0.9  # free: on the shell's side of the phase boundary
     if reference == 0.0:
         assert peak[1] < 0.75 + 4.0 / 120  # fixed: in the lithium-rich core, to a pixel
+
+
+def test_demonstration_particle_fixed_over_free():
+    """The demo's particle, reference 0: the paper finds two to three times as much when fixed."""
+    truth = simulate.core_shell()
+    comp = xr.Dataset(
+        {"composition": truth.composition, "mask": truth.composition.notnull()},
+        attrs=truth.composition.attrs,
+    )
+    boundaries = ["free", "fixed"]
+    fields = stress(comp, LIXV2O5_ILLUSTRATIVE, boundary=boundaries, mesh_size=0.1)
+    means = [field.von_mises_summary()["von_mises_mean_MPa"] for field in fields]
+    assert 1.5 < means[1] / means[0] < 4.0
+    at_peak = []
+    for field in fields:
+        data = field.dataset
+        corners = data["triangle"].values[np.argmax(data["element_von_mises"].values)]
+        at_peak.append(data["composition"].values[corners].mean())
+    assert at_peak[0] < 0.2  # free: in the lithium-poor shell
+    assert at_peak[1] > 0.4  # fixed: in the lithium-rich core
 
 
 def test_reference_moves_the_clamped_stress_only():

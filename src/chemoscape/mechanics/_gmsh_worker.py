@@ -1,13 +1,15 @@
 """Gmsh behind a process boundary: reads lines and their loops, writes triangles.
 
-Started by `mesh.py` as ``python -I _gmsh_worker.py FOLDER``. Gmsh can hang, crash or print without
-raising, and its licence is the GPL: it is imported in this process only, and nothing of chemoscape
-is.
+Started by `meshing.py` as ``python -I _gmsh_worker.py FOLDER``. Gmsh can hang, crash or print
+without raising, and its licence is the GPL: it is imported in this process only, and nothing of
+chemoscape is.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import signal
 import sys
 from array import array
 from pathlib import Path
@@ -16,7 +18,11 @@ from pathlib import Path
 def main(folder: Path) -> None:
     """Mesh the job in `folder` and write the answer beside it."""
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    sys.path.insert(0, job["gmsh_folder"])  # isolated mode (-I) leaves out user-wide installations
+    if hasattr(signal, "alarm"):  # ends this process even where nobody is left to kill it
+        signal.alarm(math.ceil(job["time_limit"]) + 5)
+    sys.path.insert(
+        0, job["package_folder"]
+    )  # isolated mode (-I) leaves out user-wide installations
     try:
         import gmsh
     except (ImportError, OSError) as error:  # OSError: a shared library that it links is not there
@@ -50,6 +56,13 @@ def triangulate(gmsh, job: dict, folder: Path) -> dict:  # type: ignore[no-untyp
             ]
         )
     geo.synchronize()
+    if job["field"]:
+        # sizes on a regular grid: a callback into Python would be slow
+        fields = gmsh.model.mesh.field
+        field = fields.add("Structured")
+        fields.setString(field, "FileName", str(folder / job["field"]))
+        fields.setNumber(field, "TextFormat", 1)
+        fields.setAsBackgroundMesh(field)
     gmsh.model.mesh.generate(2)
     tags, coordinates, _ = gmsh.model.mesh.getNodes()
     _, corners = gmsh.model.mesh.getElementsByType(2)
@@ -60,7 +73,7 @@ def triangulate(gmsh, job: dict, folder: Path) -> dict:  # type: ignore[no-untyp
     ):
         with (folder / f"{name}.bin").open("wb") as file:
             array(kind, values).tofile(file)
-    answer = {"gmsh": gmsh.__version__}
+    answer = {"mesher": f"Gmsh {gmsh.__version__}"}
     gmsh.finalize()
     return answer
 

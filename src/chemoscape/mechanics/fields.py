@@ -2,156 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import warnings
-from dataclasses import dataclass
-from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
-import meshio
 import numpy as np
 import xarray as xr
-from matplotlib.tri import Triangulation
 
-from chemoscape.errors import ChemoscapeWarning, ResultsError, StackError
-from chemoscape.mechanics.boundaries import Boundary, check_boundary
+from chemoscape.errors import ChemoscapeWarning
+from chemoscape.mechanics.boundaries import near_cut
 from chemoscape.mechanics.elasticity import solve
-from chemoscape.mechanics.elements import assemble, isotropic_eigenstrain
-from chemoscape.mechanics.material import Material, Plane
-from chemoscape.mechanics.mesh import triangulate
-from chemoscape.mechanics.outline import Outline, fill_outside, sample, trace
-from chemoscape.mechanics.recovery import named_fields
-from chemoscape.stack import pixel_size
+from chemoscape.mechanics.grids import StressField as StressField
+from chemoscape.mechanics.material import Material, Plane, largest_strain
+from chemoscape.mechanics.problem import check_maps, prepare
+from chemoscape.mechanics.recovery import described, named_fields
+from chemoscape.mechanics.solvers import factorise
+from chemoscape.mechanics.supports import Boundary, Cut, Supports, check_boundary, with_frame
+from chemoscape.mechanics.uncertainty import Spread, errors_of, spread_of
 
-PIXELS_PER_SIDE = 2.0
-#: The default mesh size grows with the image so that the factor stays within about 2 GB.
-MAX_DEFAULT_TRIANGLES = 60_000
 LARGEST_SMALL_STRAIN = 0.03
 
-
-@dataclass(frozen=True, eq=False)
-class StressField:
-    """Displacement, strain and stress under one boundary.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Dims `node`, `element` and `vertex`: coordinates `node_x`, `node_y` (µm), corners
-        `triangle(element, vertex)`, variables at the nodes and, named `element_…`, means over the
-        triangles. Stresses are in MPa.
-    y, x : numpy.ndarray
-        Pixel centres in µm of the map that it was made from.
-    """
-
-    dataset: xr.Dataset
-    y: np.ndarray
-    x: np.ndarray
-
-    @property
-    def boundary(self) -> str:
-        """How the outline was held: "free", "fixed", or the springs."""
-        return str(self.dataset.attrs["boundary"])
-
-    @property
-    def reference(self) -> float:
-        """Composition at which the material is free of strain."""
-        return float(self.dataset.attrs["reference"])
-
-    def to_grid(self, like: xr.DataArray | xr.Dataset | None = None) -> xr.Dataset:
-        """Nodal variables on pixels, NaN outside the particles.
-
-        Parameters
-        ----------
-        like : xarray.DataArray or Dataset, optional
-            Carries the coordinates `y` and `x` in µm; by default those of the composition map.
-
-        Returns
-        -------
-        xarray.Dataset
-            Maps with dims (y, x).
-        """
-        y, x = (self.y, self.x) if like is None else (like["y"].values, like["x"].values)
-        triangles = self.dataset["triangle"].values
-        nodes = np.column_stack([self.dataset["node_x"], self.dataset["node_y"]])
-        columns, rows = np.meshgrid(x, y)
-        finder = Triangulation(nodes[:, 0], nodes[:, 1], triangles).get_trifinder()
-        element = np.asarray(finder(columns, rows))
-        inside = element >= 0
-        corners = triangles[element[inside]]
-        weights = _barycentric(nodes[corners], np.column_stack([columns[inside], rows[inside]]))
-        maps = {}
-        for name, values in self.dataset.data_vars.items():
-            if values.dims == ("node",):
-                image = np.full(inside.shape, np.nan)
-                image[inside] = (values.values[corners] * weights).sum(axis=1)
-                maps[name] = (("y", "x"), image, values.attrs)
-        coords = {"y": ("y", y, {"units": "µm"}), "x": ("x", x, {"units": "µm"})}
-        return xr.Dataset(maps, coords=coords, attrs=self.dataset.attrs)
-
-    def von_mises_summary(self) -> dict[str, float]:
-        """Largest, 99th percentile and mean von Mises stress of the triangles, in MPa.
-
-        Percentile and mean are weighted by area. The largest depends on the mesh wherever a clamped
-        outline has corners: compare the other two.
-        """
-        stress, area = self.dataset["element_von_mises"].values, self.dataset["element_area"].values
-        order = np.argsort(stress)
-        share = np.cumsum(area[order]) / area.sum()
-        return {
-            "von_mises_max_MPa": float(stress.max()),
-            "von_mises_p99_MPa": float(stress[order][np.searchsorted(share, 0.99)]),
-            "von_mises_mean_MPa": float((stress * area).sum() / area.sum()),
-        }
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write a VTU file for ParaView; an older file of that name is replaced when done.
-
-        Parameters
-        ----------
-        path : path-like
-            Ends in ".vtu".
-
-        Returns
-        -------
-        pathlib.Path
-            The file.
-
-        Raises
-        ------
-        ResultsError
-            Another ending, or the file cannot be written.
-        """
-        target = Path(path)
-        if target.suffix.lower() != ".vtu":
-            raise ResultsError("stress fields are saved as .vtu", str(target), "name it so")
-        data = self.dataset
-        flat, moved = (
-            np.column_stack([data[a].values, data[b].values, np.zeros(data.sizes["node"])])
-            for a, b in (("node_x", "node_y"), ("displacement_x", "displacement_y"))
-        )
-        at_nodes = {str(k): v.values for k, v in data.data_vars.items() if v.dims == ("node",)}
-        in_elements = {
-            str(k): [v.values] for k, v in data.data_vars.items() if v.dims == ("element",)
-        }
-        content = meshio.Mesh(
-            flat,
-            [("triangle", data["triangle"].values)],
-            point_data=at_nodes | {"displacement": moved},
-            cell_data=in_elements,
-        )
-        try:
-            with tempfile.TemporaryDirectory(dir=target.parent, prefix=".vtu-") as folder:
-                draft = Path(folder) / target.name
-                meshio.write(draft, content, file_format="vtu")
-                draft.replace(target)
-        except OSError as error:
-            raise ResultsError(
-                f"the file cannot be written ({error.strerror or error})",
-                str(target),
-                "check folder and free space",
-            ) from error
-        return target
+Boundaries = list[Boundary] | tuple[Boundary, ...]
 
 
 @overload
@@ -163,6 +33,11 @@ def stress(
     mesh_size: float | None = None,
     order: int = 2,
     plane: Plane = "stress",
+    graded: bool = False,
+    follow_phase: float | None = None,
+    n_draws: int = 0,
+    noise_length_px: float | None = None,
+    seed: int = 0,
 ) -> StressField: ...
 
 
@@ -171,10 +46,15 @@ def stress(
     comp: xr.Dataset,
     material: Material,
     *,
-    boundary: list[Boundary] | tuple[Boundary, ...],
+    boundary: Boundaries,
     mesh_size: float | None = None,
     order: int = 2,
     plane: Plane = "stress",
+    graded: bool = False,
+    follow_phase: float | None = None,
+    n_draws: int = 0,
+    noise_length_px: float | None = None,
+    seed: int = 0,
 ) -> list[StressField]: ...
 
 
@@ -182,10 +62,15 @@ def stress(
     comp: xr.Dataset,
     material: Material,
     *,
-    boundary: Boundary | list[Boundary] | tuple[Boundary, ...] = "free",
+    boundary: Boundary | Boundaries = "free",
     mesh_size: float | None = None,
     order: int = 2,
     plane: Plane = "stress",
+    graded: bool = False,
+    follow_phase: float | None = None,
+    n_draws: int = 0,
+    noise_length_px: float | None = None,
+    seed: int = 0,
 ) -> StressField | list[StressField]:
     """Stress that an uneven composition puts into the particles of an image (Equations 7 to 11).
 
@@ -198,15 +83,25 @@ def stress(
         From `composition`: variables `composition` and `mask`, dims (y, x), coordinates in µm.
     material : Material
         Elastic constants, eigenstrain and the composition that is free of strain.
-    boundary : "free", "fixed", Springs, or a list of them
+    boundary : "free", "fixed", Springs, Cut, Supports, or a list of them
         How outlines (holes included) are held. A list gives a list, solved on one mesh.
     mesh_size : float, optional
         Side of the triangles in µm; by default two pixels.
     order : {2, 1}
         Quadratic displacement with a linear eigenstrain in every triangle, or linear displacement
         with a constant one (the paper's).
-    plane : {"stress", "strain"}
-        Plane stress (the paper's), or plane strain without an out-of-plane eigenstrain.
+    plane : {"stress", "strain", "generalised"}
+        Plane stress (the paper's); plane strain, which holds back the eigenstrain across the image
+        too (that of a single number is the same along all axes; ``[e, e, 0]`` has none across); or
+        a strain across that is uniform in every particle, without force.
+    graded : bool
+        Make triangles as small as a quarter of `mesh_size` where composition changes.
+    follow_phase : float, optional
+        Composition of a phase boundary that the sides of triangles follow.
+    n_draws : int
+        Draws of the composition's errors for `von_mises_sd`; 0: none. See `von_mises_sd`.
+    noise_length_px, seed
+        As for `von_mises_sd`.
 
     Returns
     -------
@@ -219,92 +114,127 @@ def stress(
         A map is missing, or its coordinates are.
     MeshError
         The mask cannot be meshed.
+    MaterialError
+        The material does not know what is needed, or not for these compositions.
     """
     boundaries = boundary if isinstance(boundary, list | tuple) else (boundary,)
     for each in boundaries:
         check_boundary(each)
-    _check_maps(comp)
-    stiffness = material.stiffness(plane)
-
-    pixels = _own_pixels(comp)
-    outline = trace(pixels["mask"])
-    size = mesh_size if mesh_size is not None else _default_size(outline, pixels)
-    mesh = triangulate(outline.polygons, size)
-    x = sample(_filled(comp), mesh.points, comp)
-    system = assemble(mesh, stiffness, order=order)
-    eigenstrain = isotropic_eigenstrain(system, material.strain(x))
-    facts = {
-        "plane": plane,
-        "order": order,
-        "mesh_size_um": float(size),
-        "variable": str(comp.attrs.get("variable", "")),
-        "n_particles": len(outline.polygons),
-        "islands_dropped": outline.islands_dropped,
-        "holes_filled": outline.holes_filled,
-    }
+    check_maps(comp)
+    errors = errors_of(comp, n_draws, noise_length_px) if n_draws else None
+    problem = prepare(
+        comp,
+        material,
+        mesh_size=mesh_size,
+        order=order,
+        plane=plane,
+        graded=graded,
+        follow_phase=follow_phase,
+    )
     fields = []
     for each in boundaries:
-        dataset = named_fields(solve(system, eigenstrain, each), x, material, plane)
+        held = with_frame(each, problem.frame)
+        factor = factorise(problem.system, held)
+        solution = solve(problem.system, problem.eigenstrain, held, factor=factor)
+        dataset = named_fields(solution, problem.composition, material).assign_attrs(problem.facts)
+        dataset = _marked_near_cuts(dataset, near_cut(problem.system, held), held)
         _warn_of_large_strain(dataset, material)
-        fields.append(StressField(dataset.assign_attrs(facts), comp["y"].values, comp["x"].values))
+        if errors is not None:
+            spread = spread_of(problem, held, factor, errors, seed=seed)
+            dataset = _with_spread(dataset, spread)
+        fields.append(StressField(dataset, comp["y"].values, comp["x"].values))
     return fields if isinstance(boundary, list | tuple) else fields[0]
 
 
-def _own_pixels(comp: xr.Dataset) -> xr.Dataset:
-    """The map at the pixels of its stack: between them the mask of a refined map is a staircase."""
-    step = int(comp.attrs.get("refine", 1))
-    return comp.isel(y=slice(None, None, step), x=slice(None, None, step))
+def von_mises_sd(
+    comp: xr.Dataset,
+    material: Material,
+    *,
+    boundary: Boundary = "free",
+    n_draws: int = 64,
+    noise_length_px: float | None = None,
+    seed: int = 0,
+    **how: Any,
+) -> StressField:
+    """Stress with the standard deviation that the composition's errors give to von Mises.
+
+    Errors are drawn, and the stress solved for each with one factor. A draw is
+
+        composition + composition_sd_counting · n(y, x) + composition_sd_systematic · m
+
+    with m one normal number for the whole image (energy axis and standards err alike everywhere)
+    and n a normal field of unit variance: white noise through a Gaussian of `noise_length_px`.
+    Phases keep their stiffness, and compositions beyond a lattice table are cut to it.
+
+    Parameters
+    ----------
+    comp : xarray.Dataset
+        From `composition`, with `composition_sd_counting` or `composition_sd_systematic` or both.
+    material, boundary, **how
+        As for `stress`.
+    n_draws : int
+        Draws; the standard deviation itself is known to 1 / sqrt(2 n_draws - 2), 9 % for 64.
+    noise_length_px : float, optional
+        Standard deviation in pixels of the filter that the noise went through; by default the map's
+        own attribute of that name, else 0 (every pixel errs by itself).
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    StressField
+        Variable `von_mises_sd` in MPa, attributes `von_mises_p99_sd_MPa`, `von_mises_mean_sd_MPa`.
+
+    Raises
+    ------
+    StackError
+        The map has no standard deviations.
+    """
+    return stress(
+        comp,
+        material,
+        boundary=boundary,
+        n_draws=n_draws,
+        noise_length_px=noise_length_px,
+        seed=seed,
+        **how,
+    )
 
 
-def _check_maps(comp: xr.Dataset) -> None:
-    """Two maps with dims (y, x) and ascending coordinates."""
-    for name in ("composition", "mask"):
-        if name not in comp or comp[name].dims != ("y", "x"):
-            raise StackError(
-                f"the composition data have no map {name!r} with dims (y, x)",
-                remedy="make them with cs.composition",
-            )
-    for name in ("y", "x"):
-        if name not in comp.coords or not (np.diff(comp[name].values) > 0).all():
-            raise StackError(
-                f"the composition map has no ascending coordinate {name!r} in µm",
-                remedy="make it with cs.composition",
-            )
+def _with_spread(dataset: xr.Dataset, spread: Spread) -> xr.Dataset:
+    """The fields with the standard deviations that the draws gave."""
+    return dataset.assign(
+        von_mises_sd=("node", spread.at_nodes, described("von_mises_sd")),
+        element_von_mises_sd=("element", spread.in_elements, described("von_mises_sd", mean=True)),
+    ).assign_attrs(
+        von_mises_p99_sd_MPa=spread.of_p99,
+        von_mises_mean_sd_MPa=spread.of_mean,
+        n_draws=spread.n_draws,
+        noise_length_px=spread.noise_length_px,
+    )
 
 
-def _filled(comp: xr.Dataset) -> np.ndarray:
-    """Composition continued past the mask; what is filled inside it is said."""
-    values, mask = comp["composition"].values, comp["mask"].values.astype(bool)
-    missing = int((mask & ~np.isfinite(values)).sum())
-    if missing:
+def _marked_near_cuts(dataset: xr.Dataset, near: np.ndarray, boundary: Boundary) -> xr.Dataset:
+    """Mark the triangles that the unseen rest of a particle decides on, if any may be cut."""
+    if not isinstance(boundary, Cut | Supports):
+        return dataset
+    if near.all():
         warnings.warn(
-            f"{missing} of {mask.sum()} pixels inside the mask have no composition; their stress "
-            "is computed with that of the nearest pixel that has one",
+            f"{boundary} boundary: all of the particles lies within one width of a cut edge, so "
+            "that no stress is left to be summed up",
             ChemoscapeWarning,
             stacklevel=3,
         )
-    return fill_outside(values, mask)
-
-
-def _default_size(outline: Outline, comp: xr.Dataset) -> float:
-    """Two pixels, or more where the particles are so large that the solve would not fit."""
-    fine = PIXELS_PER_SIDE * float(np.sqrt(np.prod(pixel_size(comp))))
-    coarse = float(np.sqrt(outline.area / (MAX_DEFAULT_TRIANGLES * np.sqrt(3) / 4)))
-    if coarse > fine:
-        warnings.warn(
-            f"the particles are large: the mesh size was set to {coarse:.3g} µm instead of two "
-            f"pixels ({fine:.3g} µm); give mesh_size for another",
-            ChemoscapeWarning,
-            stacklevel=3,
-        )
-    return max(fine, coarse)
+    return dataset.assign(
+        element_near_cut=("element", near.astype(int), described("near_cut", mean=True))
+    )
 
 
 def _warn_of_large_strain(dataset: xr.Dataset, material: Material) -> None:
     """Small-strain theory holds to two or three per cent."""
     xx, yy, xy = (dataset[name].values for name in ("strain_xx", "strain_yy", "strain_xy"))
     total = np.abs((xx + yy) / 2) + np.hypot((xx - yy) / 2, xy)
-    largest = max(total.max(), np.abs(material.strain(dataset["composition"].values)).max())
+    largest = max(total.max(), largest_strain(material, dataset["composition"].values))
     if largest > LARGEST_SMALL_STRAIN:
         warnings.warn(
             f"{dataset.attrs['boundary']} boundary: strains reach {largest:.1%}, beyond the "
@@ -312,12 +242,3 @@ def _warn_of_large_strain(dataset: xr.Dataset, material: Material) -> None:
             ChemoscapeWarning,
             stacklevel=3,
         )
-
-
-def _barycentric(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Weights (n, 3) of the corners (n, 3, 2) of the triangles in which points (n, 2) lie."""
-    a, b, c = np.moveaxis(corners, 1, 0)
-    (ux, uy), (vx, vy), (px, py) = (b - a).T, (c - a).T, (points - a).T
-    twice_area = ux * vy - uy * vx
-    second, third = (px * vy - py * vx) / twice_area, (ux * py - uy * px) / twice_area
-    return np.column_stack([1 - second - third, second, third])

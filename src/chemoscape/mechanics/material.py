@@ -6,42 +6,68 @@ only illustrative.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from chemoscape.errors import MaterialError
+from chemoscape.mechanics.eigenstrain import (
+    Numbers,
+    axis_strain,
+    check_rates,
+    concentration,
+    eigenstrain_from_concentrations,
+    in_image,
+    numbers,
+    volume_per_cell,
+)
+from chemoscape.mechanics.lattice import Lattice, Status, check_evidence
+from chemoscape.mechanics.stiffness import Elastic, PhaseModulus, Plane, PlaneLaw, plane_law
 
-Plane = Literal["stress", "strain"]
-Status = Literal["measured", "literature", "illustrative"]
-
-AVOGADRO = 6.02214076e23  # 1/mol, exact
-FORMULA_UNITS = 2  # Z of alpha-V2O5 (Pmmn) and of epsilon-LixV2O5
+__all__ = [
+    "LIXV2O5_ILLUSTRATIVE",
+    "Material",
+    "PhaseModulus",
+    "Plane",
+    "Status",
+    "concentration",
+    "eigenstrain_from_concentrations",
+    "largest_strain",
+    "volume_per_cell",
+]
 
 
 @dataclass(frozen=True)
 class Material:
-    """Isotropic linear elasticity with a strain proportional to composition.
+    """Linear elasticity with a strain that follows composition.
+
+    Directions are those of the particle: xi and eta in the image, zeta across it.
 
     Parameters
     ----------
-    young_GPa : float
-        Young's modulus E in GPa.
-    poisson : float
-        Poisson's ratio, between -1 and 0.5.
-    eigenstrain : float
-        Linear in-plane strain per unit of the composition variable (isotropic), as a fraction.
+    young_GPa : float or tuple of 2 or 3 float
+        Young's modulus E in GPa, or those along xi, eta (and zeta).
+    poisson : float or tuple of 3 float
+        Poisson's ratio; of an orthotropic solid nu12, or (nu12, nu13, nu23), see `Elastic`.
+    eigenstrain : float, tuple of 2 or 3 float, or Lattice
+        Strain per unit of the composition variable, as a fraction: the same along all three axes,
+        or along xi, eta (and zeta); or cell parameters against composition.
     reference : float
         Composition at which the material is free of strain. Equation 9 of the paper (Santos et al.,
         Patterns 2022) has c and not c - c_ref, hence 0; the stress of a clamped particle depends on
-        it, that of a free one does not.
+        it, that of a free one does not (but of the curvature of a lattice table).
     source : str
         Where the values come from; required unless they are illustrative.
     status : {"measured", "literature", "illustrative"}
         How far to trust them.
+    shear_GPa : float, optional
+        G12 of an orthotropic solid.
+    angle_deg : float or tuple of float
+        From the image's x to xi, towards its y; one for all particles, or one for each.
+    phases : tuple of PhaseModulus
+        Elastic constants of intervals of composition; those above hold for all others.
 
     Raises
     ------
@@ -52,45 +78,40 @@ class Material:
     --------
     >>> Material(43.0, 0.3, 0.02, reference=0.1).strain([0.1, 0.6]).tolist()
     [0.0, 0.01]
+    >>> wire = Material(43.0, 0.3, (-0.02, 0.04), angle_deg=90.0)
+    >>> wire.image_strain(0.5)[:2].round(4).tolist()
+    [0.02, -0.01]
     """
 
-    young_GPa: float
-    poisson: float
-    eigenstrain: float
+    young_GPa: Numbers
+    poisson: Numbers
+    eigenstrain: Numbers | Lattice
     reference: float = 0.0
     source: str = ""
     status: Status = "illustrative"
+    shear_GPa: float | None = None
+    angle_deg: Numbers = 0.0
+    phases: tuple[PhaseModulus, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("young_GPa", "poisson", "eigenstrain", "reference"):
-            if not math.isfinite(getattr(self, name)):
+        for name in ("young_GPa", "poisson", "eigenstrain", "reference", "angle_deg"):
+            if not isinstance(value := getattr(self, name), Lattice):
+                object.__setattr__(self, name, numbers(value, name))
+        object.__setattr__(self, "phases", tuple(self.phases))
+        _ = self.elastic  # refuses what is impossible
+        check_evidence(self.source, self.status)
+        if isinstance(self.eigenstrain, Lattice):
+            self.eigenstrain.strain(self.reference, self.reference)
+        else:
+            check_rates(self.eigenstrain)
+        in_order = sorted(self.phases, key=lambda phase: phase.x_min)
+        for first, second in pairwise(in_order):
+            if first.x_max > second.x_min:
                 raise MaterialError(
-                    f"{name} is {getattr(self, name)}", remedy="give a finite number"
+                    f"phases {first.name!r} and {second.name!r} both hold the compositions "
+                    f"{second.x_min:g} to {min(first.x_max, second.x_max):g}",
+                    remedy="let their intervals not overlap",
                 )
-        if self.young_GPa <= 0:
-            raise MaterialError(
-                f"Young's modulus is {self.young_GPa:g} GPa", remedy="give a positive young_GPa"
-            )
-        if not -1 < self.poisson < 0.5:
-            raise MaterialError(
-                f"Poisson's ratio is {self.poisson:g}",
-                remedy="give a value above -1 and below 0.5 (0.5 has no plane-strain stiffness)",
-            )
-        if abs(self.eigenstrain) >= 1:
-            raise MaterialError(
-                f"an eigenstrain of {self.eigenstrain:g} is {self.eigenstrain:.0%} per unit",
-                remedy="give it as a fraction: 0.02 for 2 %",
-            )
-        if self.status not in get_args(Status):
-            raise MaterialError(
-                f"the status {self.status!r} is unknown",
-                remedy=f"use one of {', '.join(get_args(Status))}",
-            )
-        if self.status != "illustrative" and not self.source.strip():
-            raise MaterialError(
-                f"values called {self.status} need their source",
-                remedy='name it in source, or set status = "illustrative"',
-            )
 
     @classmethod
     def from_concentrations(
@@ -122,139 +143,146 @@ class Material:
         eigenstrain = eigenstrain_from_concentrations(composition, concentration)
         return cls(young_GPa, poisson, eigenstrain, reference, source, status)
 
-    def strain(self, composition: ArrayLike) -> np.ndarray:
-        """Strain of the stress-free material, c Ω of Equation 9.
+    @property
+    def elastic(self) -> Elastic:
+        """Elastic constants outside the intervals of `phases`."""
+        return Elastic(self.young_GPa, self.poisson, self.shear_GPa)
 
-        ``eigenstrain * (composition - reference)``
+    def strain(self, composition: ArrayLike) -> np.ndarray:
+        """``eigenstrain * (composition - reference)`` of all axes alike, c Ω of Equation 9.
+
+        Raises
+        ------
+        MaterialError
+            The strain differs between the axes.
         """
+        if isinstance(self.eigenstrain, tuple | Lattice):
+            raise MaterialError(
+                "the strain differs between the axes", remedy="ask for axis_strain or image_strain"
+            )
         return self.eigenstrain * (np.asarray(composition, dtype=float) - self.reference)
+
+    def axis_strain(self, composition: ArrayLike) -> np.ndarray:
+        """Strain of the stress-free material along xi, eta, zeta, shape (3, …); NaN if not known.
+
+        Raises
+        ------
+        MaterialError
+            A composition lies outside the lattice table.
+        """
+        return axis_strain(self.eigenstrain, composition, self.reference)
+
+    def image_strain(
+        self, composition: ArrayLike, angle_deg: ArrayLike | None = None
+    ) -> np.ndarray:
+        """Strain of the stress-free material as (xx, yy, 2 xy, zz), shape (4, …).
+
+        Parameters
+        ----------
+        composition : array_like
+            Compositions.
+        angle_deg : array_like, optional
+            From x to xi, broadcast against composition; by default the material's own.
+
+        Raises
+        ------
+        MaterialError
+            A composition lies outside the lattice table, or every particle has its own angle.
+        """
+        return in_image(self.axis_strain(composition), self._angle(angle_deg))
 
     def stiffness(self, plane: Plane = "stress") -> np.ndarray:
         """Elasticity matrix D in GPa for (xx, yy, 2 xy), shape (3, 3): Equation 8 in the plane.
 
         Parameters
         ----------
-        plane : {"stress", "strain"}
-            Thin particle, free to change thickness (the paper), or one held at constant thickness.
+        plane : {"stress", "strain", "generalised"}
+            Thin particle, free to change thickness (the paper), one held at constant thickness, or
+            one that changes it as a whole.
 
         Examples
         --------
         >>> Material(43.0, 0.3, 0.0).stiffness().round(2).tolist()
         [[47.25, 14.18, 0.0], [14.18, 47.25, 0.0], [0.0, 0.0, 16.54]]
         """
-        if plane not in get_args(Plane):
-            raise MaterialError(f"plane = {plane!r} is unknown", remedy='use "stress" or "strain"')
-        shear = self.young_GPa / (2 * (1 + self.poisson))
-        width = 1 - self.poisson if plane == "stress" else 1 - 2 * self.poisson
-        lame = self.poisson * self.young_GPa / ((1 + self.poisson) * width)
-        return np.array(
-            [[lame + 2 * shear, lame, 0.0], [lame, lame + 2 * shear, 0.0], [0.0, 0.0, shear]]
-        )
+        return self.law(plane).stiffness
+
+    def law(
+        self,
+        plane: Plane = "stress",
+        composition: ArrayLike | None = None,
+        angle_deg: ArrayLike | None = None,
+    ) -> PlaneLaw:
+        """Hooke's law in the image's axes: one, or one for every composition and angle.
+
+        Parameters
+        ----------
+        plane : {"stress", "strain", "generalised"}
+            As for `stiffness`.
+        composition : array_like, shape (n_elements,), optional
+            Means over the triangles; needed where phases differ.
+        angle_deg : array_like, shape () or (n_elements,), optional
+            From x to xi; by default the material's own.
+
+        Raises
+        ------
+        MaterialError
+            Something is needed that is not given.
+        """
+        if not self.phases:
+            return self.elastic.law(
+                plane, 0.0 if self.elastic.isotropic else self._angle(angle_deg)
+            )
+        if composition is None:
+            raise MaterialError(
+                "the phases differ in stiffness", remedy="give the composition of every triangle"
+            )
+        x = np.asarray(composition, dtype=float)
+        which = np.zeros(x.shape, dtype=int)
+        for number, phase in enumerate(self.phases, start=1):
+            which[(x >= phase.x_min) & (x < phase.x_max)] = number
+        constants = [self.elastic, *(phase.elastic for phase in self.phases)]
+        angle = 0.0 if all(one.isotropic for one in constants) else self._angle(angle_deg)
+        return plane_law(np.array([one.compliance for one in constants])[which], plane, angle)
+
+    def angle_of(self, particle: np.ndarray) -> float | np.ndarray:
+        """Angle in degrees: the one of all, or one for every entry of an array of particle numbers.
+
+        Raises
+        ------
+        MaterialError
+            There are other than as many angles as particles.
+        """
+        if not isinstance(self.angle_deg, tuple):
+            return self.angle_deg
+        n_angles, n_particles = len(self.angle_deg), int(particle.max()) + 1
+        if n_angles != n_particles:
+            raise MaterialError(
+                f"{n_angles} angles for {n_particles} particles",
+                remedy="give one angle_deg for all, or one for each",
+            )
+        return np.array(self.angle_deg)[particle]
+
+    def _angle(self, angle_deg: ArrayLike | None) -> ArrayLike:
+        if angle_deg is None and isinstance(self.angle_deg, tuple):
+            raise MaterialError(
+                "every particle has its own angle", remedy="give those of the places asked for"
+            )
+        return self.angle_deg if angle_deg is None else angle_deg
 
 
-def concentration(
-    x: ArrayLike, composition: tuple[float, float], bounds: tuple[float, float]
-) -> np.ndarray:
-    """Lithium concentration c, linear in composition (Equation 7).
+def largest_strain(material: Material, composition: ArrayLike) -> float:
+    """Largest amount of stress-free strain along any known axis, counted from the reference.
 
-        c = c_min + (x - x_min) (c_max - c_min) / (x_max - x_min)
-
-    Parameters
-    ----------
-    x : array_like
-        Composition.
-    composition : pair of float
-        x_min and x_max.
-    bounds : pair of float
-        c_min and c_max, in mol/m³.
-
-    Returns
-    -------
-    numpy.ndarray
-        Concentration in mol/m³.
-
-    Raises
-    ------
-    MaterialError
-        The two compositions are equal.
-
-    Examples
-    --------
-    >>> concentration([0.1, 0.25, 0.4], (0.1, 0.4), (1.85e3, 7.26e3)).round(6).tolist()
-    [1850.0, 4555.0, 7260.0]
-    """
-    (x_min, x_max), (c_min, c_max) = composition, bounds
-    if not x_min < x_max:
-        raise MaterialError(
-            f"the compositions {x_min:g} and {x_max:g} do not rise", remedy="give x_min < x_max"
-        )
-    share = (np.asarray(x, dtype=float) - x_min) / (x_max - x_min)
-    return (1 - share) * c_min + share * c_max  # exact at both ends
-
-
-def volume_per_cell(
-    x: ArrayLike, concentration_mol_m3: ArrayLike, formula_units: int = FORMULA_UNITS
-) -> np.ndarray:
-    """Volume of the unit cell in Å³ that belongs to a lithium concentration: V = x Z / (N_A c).
-
-    Examples
-    --------
-    >>> volume_per_cell([0.1, 0.4], [1.85e3, 7.26e3]).round(2).tolist()
-    [179.52, 182.98]
-    """
-    moles = np.asarray(x, dtype=float) * formula_units / AVOGADRO
-    return 1e30 * moles / np.asarray(concentration_mol_m3, dtype=float)
-
-
-def eigenstrain_from_concentrations(
-    composition: tuple[float, float], bounds: tuple[float, float]
-) -> float:
-    """Isotropic linear strain per unit of composition, from two lithium concentrations.
-
-    Equation 9 strains the material by c Ω/3, with Ω the partial molar volume. Two concentrations
-    fix the volumes of the cell, V = x Z / (N_A c), and so the linear strain between them, which is
-    Ω/3 times the rise in c:
-
-        e = (V_max / V_min)^(1/3) - 1 = (Ω/3) (c_max - c_min),   per unit of x: e / (x_max - x_min)
-
-    For LixV2O5 the bounds 1.85e3 mol/m³ at x = 0.1 and 7.26e3 at x = 0.4 give 179.52 and 182.98 Å3,
-    a volume change of 1.93 %, e = 0.64 % and 0.0213 per unit of x (Ω = 3.5e-6 m³/mol). The bounds
-    are rounded: the cell measured at x = 0.1
-    (11.512 × 3.564 × 4.368 Å, 179.21 Å3, 1853 mol/m³) makes e 0.70 % and 0.0232 per unit of x.
-
-    With these bounds Equation 7 gives c = 47 mol/m³ at x = 0, 0.6 % of c_max; counting strain from
-    x = 0 instead of c = 0 leaves out an expansion of 5e-5.
-
-    Parameters
-    ----------
-    composition : pair of float
-        x_min and x_max.
-    bounds : pair of float
-        c_min and c_max in mol/m³.
-
-    Returns
-    -------
-    float
-        Strain per unit of composition.
-
-    Raises
-    ------
-    MaterialError
-        Values are not positive or do not rise.
+    Small-strain elasticity holds to two or three per cent.
 
     Examples
     --------
-    >>> e = eigenstrain_from_concentrations((0.1, 0.4), (1.85e3, 7.26e3))
-    >>> round(e, 4), round(0.3 * e, 4)
-    (0.0213, 0.0064)
+    >>> largest_strain(Material(43.0, 0.3, (-0.02, 0.04), reference=0.1), [0.1, 0.6])
+    0.02
     """
-    if not (0 < composition[0] < composition[1] and 0 < bounds[0] < bounds[1]):
-        raise MaterialError(
-            f"compositions {composition} and concentrations {bounds} must be positive and rising",
-            remedy="give (x_min, x_max) and (c_min, c_max) with x_min above 0",
-        )
-    low, high = volume_per_cell(composition, bounds)
-    return float(np.cbrt(high / low) - 1) / (composition[1] - composition[0])
+    strain = np.abs(material.axis_strain(composition))
+    return float(np.max(strain, initial=0.0, where=np.isfinite(strain)))
 
 
 #: The paper's E and nu (Santos et al., Patterns 2022, text after Equation 11) with the isotropic

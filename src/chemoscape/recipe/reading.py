@@ -272,6 +272,10 @@ def _with_absolute_paths(recipe: Recipe, folder: Path) -> Recipe:
         updates["absorbance"] = recipe.absorbance.model_copy(update=files)
     if recipe.drift.shifts:
         updates["drift"] = recipe.drift.model_copy(update={"shifts": absolute(recipe.drift.shifts)})
+    material = recipe.stress.material
+    if material is not None and material.lattice:
+        placed_table = material.model_copy(update={"lattice": absolute(material.lattice)})
+        updates["stress"] = recipe.stress.model_copy(update={"material": placed_table})
     picture = recipe.particles.picture
     if picture is not None:
         placed = picture.model_copy(update={"path": absolute(picture.path)})

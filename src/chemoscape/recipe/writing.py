@@ -92,6 +92,10 @@ def starting_recipe(
 
 def _item(value: Any) -> Any:
     """A value on one line: tables among the values too."""
+    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        rows = tomlkit.array()
+        rows.extend(_item({k: v for k, v in one.items() if v is not None}) for one in value)
+        return rows
     if not isinstance(value, dict):
         return tomlkit.item(value)
     inline = tomlkit.inline_table()
@@ -103,5 +107,5 @@ def _commented_table(model: Section, values: dict[str, Any]) -> Any:
     table = tomlkit.table()
     for key, field in type(model).model_fields.items():
         if values[key] is not None:
-            table.add(key, tomlkit.item(values[key]).comment(field.description or ""))
+            table.add(key, _item(values[key]).comment(field.description or ""))
     return table

@@ -29,11 +29,17 @@ from chemoscape.report.panels import (
 from chemoscape.report.words import pretty
 
 STRESS = "inferno"
-PANELS = {
-    "von_mises": "von Mises stress",
+MISES = {"von_mises": "von Mises stress"}
+WITH_SD = {"von_mises_sd": "its sd", "elastic_energy": "elastic energy"}
+IN_IMAGE = {
     "stress_xx": "normal σ$_{xx}$",
     "stress_yy": "normal σ$_{yy}$",
     "stress_xy": "shear τ$_{xy}$",
+}
+IN_PARTICLE = {
+    "stress_xi": "normal σ$_{ξ}$",
+    "stress_eta": "normal σ$_{η}$",
+    "shear_xi_eta": "shear τ$_{ξη}$",
 }
 
 
@@ -44,25 +50,28 @@ def stress_figure(fields: Any, *, note: str = "") -> Figure:
     Parameters
     ----------
     fields : StressField, its Dataset, or a sequence of either
-        One row each; the reference composition and the material's status are printed beneath.
+        One row each (two where the standard deviation is known); the reference composition and the
+        material's status are printed beneath.
     note : str
         Added to the line at the foot.
     """
     rows = [_dataset_of(field) for field in _as_list(fields)]
+    panels = _panels(rows)
     extent = _mesh_extent(rows)
     aspect = (extent[3] - extent[2]) / (extent[1] - extent[0])
-    lying = aspect < 0.5  # then the boundaries stand side by side, each panel in its own row
-    shape = (4, max(len(rows), 2)) if lying else (len(rows), 4)
+    with_sd = len(panels) > 4  # then every boundary has two lines of panels
+    lying = aspect < 0.5 and not with_sd  # the boundaries side by side, each panel in its own row
+    shape = (4, max(len(rows), 2)) if lying else (2 * len(rows), 3) if with_sd else (len(rows), 4)
     width = DOUBLE / shape[1] - 0.62
     height = shape[0] * (min(width * aspect, 3.2) + 0.5) + 0.3
     figure = Figure(figsize=(DOUBLE, height), layout="constrained")
     grid = figure.subplots(*shape, squeeze=False)
-    axes = grid[:, : len(rows)].T if lying else grid
+    axes = grid[:, : len(rows)].T if lying else grid.reshape(len(rows), -1)
     for ax in {*grid.ravel()} - {*axes.ravel()}:
         ax.remove()
-    for column, (name, title) in enumerate(PANELS.items()):
+    for column, (name, title) in enumerate(panels.items()):
         values = [row[name].values for row in rows]
-        if name == "von_mises":
+        if name in MISES | WITH_SD:
             cmap, limits = STRESS, (0.0, robust_limits(*values)[1])
         else:
             cmap, limits = DIVERGING, robust_limits(*values, symmetric=True)
@@ -73,10 +82,17 @@ def stress_figure(fields: Any, *, note: str = "") -> Figure:
             )
             ax.add_collection(_outline(row))
             dress_map(ax, extent, f"{title}, {row.attrs['boundary']}")
-            colour_bar(ax, shown, "MPa", value, aspect)
+            colour_bar(ax, shown, str(row[name].attrs.get("units", "MPa")), value, aspect)
     letters(axes.T.ravel() if lying else axes.ravel())
     footnote(figure, " ".join(words for words in (_conditions(rows[0]), note) if words))
     return figure
+
+
+def _panels(rows: Sequence[xr.Dataset]) -> dict[str, str]:
+    """Variables to draw with their titles: along the particles' axes where these are turned."""
+    turned = any(np.any(row.attrs.get("angle_deg", 0.0)) for row in rows)
+    known = all("von_mises_sd" in row for row in rows)
+    return MISES | (WITH_SD if known else {}) | (IN_PARTICLE if turned else IN_IMAGE)
 
 
 def _as_list(fields: Any) -> Sequence[Any]:
@@ -114,10 +130,22 @@ def _conditions(row: xr.Dataset) -> str:
     words = f"Strain-free reference: {variable} = {float(facts['reference']):g}."
     if "young_GPa" in facts:
         status = str(facts.get("material_status", "")).upper()
-        words += f" Material ({status} values): E = {facts['young_GPa']:g} GPa"
-        words += f", ν = {facts['poisson']:g}, {100 * facts['eigenstrain']:.3g} % strain per unit."
+        strain = facts["eigenstrain"]
+        words += f" Material ({status} values): E = {_listed(facts['young_GPa'])} GPa"
+        words += f", ν = {_listed(facts['poisson'])}, strain from a lattice table."
+        if not isinstance(strain, str):
+            rate = _listed(100 * np.asarray(strain), ".3g")
+            words = words.replace("strain from a lattice table", f"{rate} % strain per unit")
+        if "phases" in facts:
+            words += " Other constants within phases."
     plane = facts.get("plane", "stress")
-    return words + f" Linear elasticity, plane {plane}; computed from composition, not measured."
+    plane = "generalised plane strain" if plane == "generalised" else f"plane {plane}"
+    return words + f" Linear elasticity, {plane}; computed from composition, not measured."
+
+
+def _listed(value: Any, form: str = "g") -> str:
+    """One number, or several."""
+    return ", ".join(format(float(one), form) for one in np.atleast_1d(value))
 
 
 @styled

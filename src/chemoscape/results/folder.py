@@ -25,6 +25,7 @@ WRITTEN = (
     *(RESULTS_FILE, "summary.json", "recipe.toml", "report.html", "figures", "spectra.csv"),
     *(
         "stress-*.vtu",
+        "stress.csv",
         "particles.csv",
         "contacts.csv",
         "particles.h5",

@@ -6,20 +6,115 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from chemoscape.errors import MaterialError
+from chemoscape.mechanics.lattice import Lattice, read_lattice
+from chemoscape.mechanics.material import Material, PhaseModulus
 from chemoscape.recipe.sections.common import Pair, Positive, RegionTable, Section
+
+Axis = Literal["a", "b", "c"]
+
+
+class PhaseTable(Section):
+    """Elastic constants of an interval of composition."""
+
+    x_min: float = Field(description="composition from which they hold")
+    x_max: float = Field(description="composition below which they hold")
+    young_GPa: Positive | list[Positive] = Field(description="as for the material")
+    poisson: float | list[float] = Field(description="as for the material")
+    shear_GPa: Positive | None = Field(None, description="as for the material")
+    name: str = Field("", description="of the phase")
 
 
 class MaterialTable(Section):
     """The material: values, where they come from, and how far they can be trusted."""
 
-    young_GPa: Positive = Field(description="Young's modulus, GPa")
-    poisson: float = Field(gt=-1, lt=0.5, description="Poisson's ratio")
-    eigenstrain: float = Field(description="linear strain per unit of the composition variable")
+    young_GPa: Positive | list[Positive] = Field(
+        description="Young's modulus, GPa; or those along the particle's axes: [E1, E2] in the "
+        "image, [E1, E2, E3] with the one across it"
+    )
+    poisson: float | list[float] = Field(
+        description="Poisson's ratio; orthotropic: nu12, or [nu12, nu13, nu23]"
+    )
+    shear_GPa: Positive | None = Field(None, description="shear modulus G12, GPa, if orthotropic")
+    eigenstrain: float | list[float] | None = Field(
+        None,
+        description="linear strain per unit of the composition variable: one number for all axes, "
+        "or those along the particle's two axes in the image (and across it)",
+    )
+    lattice: str = Field(
+        "", description="instead of eigenstrain: table of x, a, b, c (.csv or .toml)"
+    )
+    lattice_axes: Annotated[list[Axis], Field(min_length=3, max_length=3)] | None = Field(
+        None,
+        description="cell axes along the particle's two axes and across the image; default: the "
+        "table's own, else a, b, c",
+    )
+    angle_deg: float | list[float] = Field(
+        0.0,
+        description="from the image's x to the particle's first axis, towards y; a list: one for "
+        "each particle",
+    )
     reference: float = Field(0.0, description="composition without strain")
+    phases: list[PhaseTable] = Field(
+        [], description="elastic constants of intervals of composition, where they differ"
+    )
     source: str = Field(description="where the values come from")
     status: Literal["measured", "literature", "illustrative"] = Field(
         description="how far to trust them"
     )
+
+    @model_validator(mode="after")
+    def _is_a_material(self) -> MaterialTable:
+        if (self.eigenstrain is None) == (not self.lattice):
+            raise ValueError("the material needs eigenstrain or lattice, one of the two")
+        try:
+            self._made(0.0 if self.eigenstrain is None else self.eigenstrain)
+        except MaterialError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def material(self) -> Material:
+        """The same as a Material, its lattice table read.
+
+        Raises
+        ------
+        MaterialError
+            The table does not serve.
+        FileFormatError
+            It cannot be read.
+        """
+        if self.eigenstrain is not None:
+            return self._made(self.eigenstrain)
+        if self.lattice_axes is None:
+            return self._made(read_lattice(self.lattice))
+        one, two, three = self.lattice_axes
+        return self._made(read_lattice(self.lattice, axes=(one, two, three)))
+
+    def _made(self, eigenstrain: float | list[float] | Lattice) -> Material:
+        def plain(value: float | list[float]) -> float | tuple[float, ...]:
+            return tuple(value) if isinstance(value, list) else value
+
+        return Material(
+            plain(self.young_GPa),
+            plain(self.poisson),
+            eigenstrain if isinstance(eigenstrain, Lattice) else plain(eigenstrain),
+            reference=self.reference,
+            source=self.source,
+            status=self.status,
+            shear_GPa=self.shear_GPa,
+            angle_deg=plain(self.angle_deg),
+            phases=tuple(
+                PhaseModulus(
+                    phase.x_min,
+                    phase.x_max,
+                    plain(phase.young_GPa),
+                    plain(phase.poisson),
+                    phase.shear_GPa,
+                    phase.name,
+                )
+                for phase in self.phases
+            ),
+        )
 
 
 class Stress(Section):
@@ -33,8 +128,28 @@ class Stress(Section):
     mesh_size_um: Positive | None = Field(
         None, description="edge length of the elements; default: two pixels"
     )
+    graded: bool = Field(
+        False, description="elements up to four times finer where composition changes"
+    )
+    follow_phase: float | None = Field(
+        None, description="composition of a phase boundary that the elements follow; default: none"
+    )
     order: Literal[1, 2] = Field(2, description="order of the elements; 1 is the paper's")
-    plane: Literal["stress", "strain"] = Field("stress", description="plane stress or plane strain")
+    plane: Literal["stress", "strain", "generalised"] = Field(
+        "stress",
+        description="plane stress, plane strain, or a strain across that is uniform in a particle",
+    )
+    uncertainty_draws: int = Field(
+        32,
+        ge=0,
+        description="draws of the composition's errors for the error of the stress; 0: none",
+    )
+
+    @model_validator(mode="after")
+    def _draws_enough(self) -> Stress:
+        if self.uncertainty_draws == 1:
+            raise ValueError("uncertainty_draws: one draw has no spread; give 0, or 2 or more")
+        return self
 
     @model_validator(mode="after")
     def _has_a_material(self) -> Stress:

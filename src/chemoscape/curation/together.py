@@ -139,9 +139,7 @@ def _beside(noise: float) -> str:
     return f", beside noise of {noise:.2g}" if noise > DUPLICATE else ""
 
 
-def check_mixtures(
-    library: Library, spectra: np.ndarray, noise: np.ndarray
-) -> list[Finding]:
+def check_mixtures(library: Library, spectra: np.ndarray, noise: np.ndarray) -> list[Finding]:
     """What the others leave of each standard, and whether it is a mixture of them.
 
     Duplicates of it are left out. A standard whose purity a diffraction pattern shows, or that is

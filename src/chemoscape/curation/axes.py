@@ -32,8 +32,9 @@ OF_WIDTH = 0.25
 LEAST_STANDARDS = 3
 #: Those are asked for whom a shift explains this part of the largest gain (of its logarithm).
 OF_GAIN = 0.5
-#: Two are rivals whose leaving leaves the rest disagreeing (by the largest gain) alike to this.
-ALIKE = 1.1
+#: Two are rivals when the rest, without either, disagree (sum of the logarithms of what shifts
+#: explain) alike to this.
+ALIKE = 0.1
 _AGAIN = "calibrate it again against a feature of known energy"
 
 
@@ -164,9 +165,8 @@ def axis_shifts(library: Library, tolerances: Mapping[str, float]) -> Blame:
         likely = [name for name in doubted if gain[name] >= least]
         without = {name: among([o for o in found if o != name]) for name in likely}
         left = {
-            name: max(
-                (one.ratio for o, one in rest.items() if verdict(rest, o) in ("warn", "fail")),
-                default=1.0,
+            name: sum(
+                np.log(one.ratio) for o, one in rest.items() if verdict(rest, o) in ("warn", "fail")
             )
             for name, rest in without.items()
         }
@@ -177,7 +177,7 @@ def axis_shifts(library: Library, tolerances: Mapping[str, float]) -> Blame:
             if name != worst
             and verdict(without[worst], name) != "fail"
             # One that would only be warned about does not acquit those that would fail.
-            and (left[name] <= ALIKE * left[worst] or worst not in bad)
+            and (left[name] <= left[worst] + ALIKE or worst not in bad)
         ]
         if alike:
             rivals.append(tuple(one for one in library.names if one in (worst, *alike)))

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
 
 from chemoscape.curation import shared_noise
-from chemoscape.decompose.factors import rank as ranks
-from chemoscape.decompose.factors.unit_noise import Pixels, halves_of, scale_to_unit_noise
+from chemoscape.curation.above_noise import Space, space_of
+from chemoscape.decompose.factors.unit_noise import Pixels
 
 #: Correlation of the noise of neighbouring pixels, and energies, beyond which only those further
 #: apart are asked for the rank.
-MOST_CORRELATION, MOST_BY_ENERGY = 0.05, 0.05
+MOST_CORRELATION, MOST_BY_ENERGY = 0.05, 0.03
 #: Noise of a line's sum over that of pixels on their own, beyond which the line shares noise.
 MOST_BY_LINE = 1.5
 #: Largest distances tried (pixels, energies); energies, and pixels for each, that must be left.
 MOST_STEP, MOST_ENERGY_STEP, LEAST_ENERGIES, LEAST_PER_ENERGY = 8, 8, 12, 3
-#: Of so many energies one component is taken off what is asked for shared noise, 2 at least: more
-#: would be that noise itself.
-_PER_SIGNAL, _LEAST_SIGNAL = 12, 2
 #: A pixel differs when one of two tests calls it less likely than this.
 SIGNIFICANCE = 5e-4
 #: So many pixels are enough to find the law of the noise and the spectrum of the majority.
@@ -74,46 +71,6 @@ class Deviations:
     follows_edges: float
 
 
-@dataclass(frozen=True, eq=False)
-class _Space:
-    """Components of scaled densities outside the allowed directions."""
-
-    by_energy: np.ndarray
-    projector: np.ndarray
-    vectors: np.ndarray
-    excess: np.ndarray
-    sizes: np.ndarray
-    n_allowed: int
-
-    @property
-    def rank(self) -> int:
-        return int((self.excess > 1).sum())
-
-    @property
-    def leading(self) -> np.ndarray:
-        return self.vectors[:, : max(self.rank, 1)]
-
-    @property
-    def freedom(self) -> int:
-        """Energies less what is taken off the `noise_of` them."""
-        return len(self.by_energy) - self.n_allowed - self.signal.shape[1]
-
-    @property
-    def signal(self) -> np.ndarray:
-        """Leading components that are few enough not to be made by shared noise."""
-        most = max(len(self.by_energy) // _PER_SIGNAL, _LEAST_SIGNAL)
-        return self.leading[:, :most]
-
-    def noise_of(self, values: np.ndarray) -> np.ndarray:
-        """What the leading components, few at most, leave of densities (energy, pixel)."""
-        block = self.scaled(values.astype(np.float64))
-        return block - self.signal @ (self.signal.T @ block)
-
-    def scaled(self, values: np.ndarray) -> np.ndarray:
-        """Densities (energy, pixel) over the noise of the energy, less what is allowed."""
-        return self.projector @ (values / self.by_energy[:, None])
-
-
 def deviations(
     flat: np.ndarray,
     inside: np.ndarray,
@@ -164,13 +121,17 @@ def deviations(
         by_energy = _by_energies(flat[::every], image, space)
     flat = flat[::every]
     n_energy = len(flat)
+    # Noise shared with two neighbours on either axis raises the largest eigenvalue by no more.
+    shared = (1 + 4 * max(correlation, 0.0)) * (1 + 2 * max(by_energy, 0.0))
+    several = space.rank > 1
+    space = replace(space, excess=space.excess / shared)
     by_line = 1.0
     if space.rank > 1:
         by_line = shared_noise.of_lines(image, _noise_of(flat, space))
     # However lines share noise, no component of it is larger by more than `by_line`.
     rank = float((space.excess > max(by_line, 1.0)).sum()) if by_line > MOST_BY_LINE else space.rank
     spoilt = by_energy > MOST_BY_ENERGY or correlation > MOST_CORRELATION
-    if space.rank > 1 and (spoilt or rank < 2):
+    if several and (spoilt or (space.rank > 1 and rank < 2)):
         rank = np.nan
     pixels = Pixels(flat, image.ravel(), np.zeros(n_energy))
     by_pixel, freedom = _noise_of_pixels(pixels, stated[0], space)
@@ -185,7 +146,7 @@ def deviations(
     return Deviations(
         rank=float(rank),
         excess=space.excess,
-        sizes=space.sizes,
+        sizes=space.sizes[: max(space.rank - 1, 0)],
         share=share if rank == space.rank else np.nan,
         step=step,
         correlation=correlation,
@@ -204,7 +165,7 @@ def _uncorrelated(
     stated: tuple[np.ndarray, np.ndarray],
     allowed: np.ndarray,
     seed: int,
-) -> tuple[_Space, int, float, bool]:
+) -> tuple[Space, int, float, bool]:
     """Components among pixels so far apart that they share no noise.
 
     Returns
@@ -220,7 +181,7 @@ def _uncorrelated(
         if trial > 1 and not enough:
             break  # what the finer lattice says is doubted, but better than noise not measured
         member = lattice[image]
-        space = _space(flat, lattice.ravel(), (stated[0][member], stated[1]), allowed, seed)
+        space = space_of(flat, lattice.ravel(), (stated[0][member], stated[1]), allowed, seed)
         step, measured = trial, enough
         noise = _noise_of(flat, space)
         correlation = shared_noise.of_neighbours(lattice, trial, noise)
@@ -230,43 +191,18 @@ def _uncorrelated(
     return space, step, correlation, measured
 
 
-def _noise_of(flat: np.ndarray, space: _Space) -> shared_noise.Residuals:
+def _noise_of(flat: np.ndarray, space: Space) -> shared_noise.Residuals:
     return lambda some: space.noise_of(flat[:, some])
 
 
-def _by_energies(flat: np.ndarray, image: np.ndarray, space: _Space) -> float:
+def _by_energies(flat: np.ndarray, image: np.ndarray, space: Space) -> float:
     """Correlation of neighbouring energies' noise; 0 where nothing but one component is seen."""
     if space.rank <= 1:
         return 0.0
-    return shared_noise.of_energies(image, _noise_of(flat, space), space.freedom)
+    return shared_noise.of_energies(image, _noise_of(flat, space), space.kept)
 
 
-def _space(
-    flat: np.ndarray,
-    inside: np.ndarray,
-    stated: tuple[np.ndarray, np.ndarray],
-    allowed: np.ndarray,
-    seed: int,
-) -> _Space:
-    """Components above noise among some pixels, the allowed spectra taken out."""
-    n_energy, n_pixels = len(flat), int(inside.sum())
-    scaled = scale_to_unit_noise(
-        Pixels(flat, inside, np.zeros(n_energy)), stated, halves_of(n_pixels, seed)
-    )
-    everything, _ = ranks.eigen(scaled.gram)
-    everything[everything < ranks.ROUNDING * everything[0]] = 0.0
-    _, edge = ranks.marchenko_pastur(everything, n_energy, n_pixels)
-    basis, _ = np.linalg.qr((allowed / scaled.by_energy).T)
-    projector = np.eye(n_energy) - basis @ basis.T
-    value, vectors = ranks.eigen(projector @ scaled.gram @ projector)
-    value[value < ranks.ROUNDING * everything[0]] = 0.0
-    edge = max(edge, ranks.ROUNDING * float(everything[0]), np.finfo(float).tiny)
-    above = value[1:][value[1:] > edge]
-    sizes = np.sqrt((above - edge) / value[0])
-    return _Space(scaled.by_energy, projector, vectors, value / edge, sizes, basis.shape[1])
-
-
-def _noise_of_pixels(pixels: Pixels, variance: np.ndarray, space: _Space) -> tuple[np.ndarray, int]:
+def _noise_of_pixels(pixels: Pixels, variance: np.ndarray, space: Space) -> tuple[np.ndarray, int]:
     """Noise of each pixel: the power of its stated variance that what components leave follows."""
     left = np.empty(len(variance))
     for one, members in pixels.blocks():
@@ -285,7 +221,7 @@ def _noise_of_pixels(pixels: Pixels, variance: np.ndarray, space: _Space) -> tup
 
 
 def _apart(
-    pixels: Pixels, by_pixel: np.ndarray, space: _Space
+    pixels: Pixels, by_pixel: np.ndarray, space: Space
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """Share of pixels that differ beyond noise; thickness and second component of every pixel."""
     majority = _majority(pixels, by_pixel, space)
@@ -314,7 +250,7 @@ def _apart(
     )
 
 
-def _majority(pixels: Pixels, by_pixel: np.ndarray, space: _Space) -> np.ndarray:
+def _majority(pixels: Pixels, by_pixel: np.ndarray, space: Space) -> np.ndarray:
     """Spectrum (of unit length, scaled) of that half of the thicker pixels that is most alike."""
     some = np.flatnonzero(pixels.inside)
     every = -(-len(some) // ENOUGH_PIXELS)

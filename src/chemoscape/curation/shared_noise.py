@@ -41,13 +41,18 @@ def of_neighbours(lattice: np.ndarray, step: int, residuals: Residuals) -> float
     return _correlation(*(residuals(side) for side in chosen))
 
 
-def of_energies(inside: np.ndarray, residuals: Residuals, freedom: int) -> float:
-    """Correlation of the noise of neighbouring energies; 0 where there are few."""
+def of_energies(inside: np.ndarray, residuals: Residuals, kept: np.ndarray) -> float:
+    """Correlation of the noise of neighbouring energies; 0 where there are few.
+
+    What was taken off (`kept`, shape (n_energy, n_energy), projects onto the rest) makes also noise
+    of its own correlated, by ``sum_e Q[e, e+1] / tr Q``, which is subtracted.
+    """
     some = np.flatnonzero(inside)
-    if freedom < _LEAST_FREEDOM or len(some) < _LEAST_PAIRS:
+    if np.trace(kept) < _LEAST_FREEDOM or len(some) < _LEAST_PAIRS:
         return 0.0
     left = residuals(some[:: -(-len(some) // MOST_PAIRS)])
-    return _correlation(left[1:], left[:-1])
+    by_itself = np.trace(kept, offset=1) / np.trace(kept)
+    return _correlation(left[1:], left[:-1]) - float(by_itself)
 
 
 def of_lines(inside: np.ndarray, residuals: Residuals) -> float:

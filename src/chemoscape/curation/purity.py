@@ -36,6 +36,9 @@ from chemoscape.standards.library import Library
 SEPARABLE = 0.7
 #: Components of this share of the first are counted for people: saturation and drift make smaller.
 NOTABLE = 0.01
+#: A component as large as this beside the first is none of shared noise: lines whose incident flux
+#: is off by 1 % make one of 3 %.
+LARGE = 0.05
 #: Share of a component's signal that thickness, or its slopes, must explain to be named.
 MOSTLY = 0.7
 
@@ -195,13 +198,14 @@ def purity(
     found = deviations(
         flat, inside, _stated(od, flat, inside.ravel()), np.array(allowed), seed=seed
     )
+    rank = _rank(found)
     groups = None
-    if found.rank > 1:
+    if rank > 1:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ChemoscapeWarning)  # small clusters are the question
-            groups = cluster(od, pcs, n_components=min(int(found.rank), pcs.sizes["pc"]), seed=seed)
+            groups = cluster(od, pcs, n_components=min(int(rank), pcs.sizes["pc"]), seed=seed)
     separable = groups is not None and groups.attrs["silhouette"] >= SEPARABLE
-    doubts += _doubts(found, flat, inside.ravel(), separable=separable)
+    doubts += _doubts(found, rank, flat, inside.ravel(), separable=separable)
     explanation = None
     if library is not None:
         spectrum, _ = mean_spectra(flat, np.where(inside.ravel(), 0, -1), 1)
@@ -212,7 +216,7 @@ def purity(
             doubts.append(f"no combination of other standards was fitted ({error.what})")
     return Purity(
         n_pixels=int(inside.sum()),
-        rank=float(np.maximum(found.rank, 1.0)),  # NaN stays
+        rank=rank,
         eigenvalue_ratio=float(found.excess[1]),
         sizes=tuple(found.sizes.tolist()),
         foreign_share=found.share,
@@ -223,6 +227,16 @@ def purity(
         explanation=explanation,
         doubts=tuple(doubts),
     )
+
+
+def _rank(found: Deviations) -> float:
+    """Components above noise, at least 1. Where pixels share noise, those too large to be any: NaN
+    if there are none.
+    """
+    if np.isfinite(found.rank):
+        return float(max(found.rank, 1.0))
+    large = int((found.sizes >= LARGE).sum())
+    return float(1 + large) if large else float("nan")
 
 
 def _stated(
@@ -248,7 +262,7 @@ def _stated(
 
 
 def _doubts(
-    found: Deviations, flat: np.ndarray, inside: np.ndarray, *, separable: bool
+    found: Deviations, rank: float, flat: np.ndarray, inside: np.ndarray, *, separable: bool
 ) -> list[str]:
     """What else the rank may mean."""
     said = []
@@ -282,7 +296,7 @@ def _doubts(
             f"whole lines share noise ({found.by_line:.1f} times what single pixels would give), "
             "as of an incident flux that changes from line to line: divide each line by its own I0"
         )
-    if not found.rank > 1:
+    if not rank > 1:
         return said
     smooth = found.follows_thickness > MOSTLY and not separable  # phases apart are no function
     highest = max(float(np.quantile(frame[inside], 0.99)) for frame in flat)

@@ -13,7 +13,6 @@ from chemoscape.console import answer, progress_bar, require_figure, warnings_in
 
 if TYPE_CHECKING:
     from chemoscape.standards.library import Standard
-    from chemoscape.standards.mass_scale import MassScale
 
 
 #: No X-ray edge lies below, eV.
@@ -129,7 +128,7 @@ def add_standards(
     from chemoscape.report.tables import standard_facts, standard_line
     from chemoscape.standards.changing import add_to_folder
     from chemoscape.standards.folder import read_library
-    from chemoscape.standards.mass_scale import scaled
+    from chemoscape.standards.mass_scale import fit_standard, scaled
     from chemoscape.standards.record import Record
 
     require_figure(figure)
@@ -165,7 +164,7 @@ def add_standards(
         else:
             new = _drafts(source, select, id, {**fields, **record})
         if mass_scale:
-            new = tuple(scaled(one, _fitted(one)) for one in new)
+            new = tuple(scaled(one, fit_standard(one)) for one in new)
         if not preview:
             add_to_folder(library, new, variable=variable)
     lines = [f"{'would add' if preview else 'added'} to {library}:", *map(standard_line, new)]
@@ -382,13 +381,13 @@ def scale_standards(
     from chemoscape.report.tables import scale_facts, scale_table
     from chemoscape.standards.changing import replace_standards
     from chemoscape.standards.folder import read_library
-    from chemoscape.standards.mass_scale import scaled
+    from chemoscape.standards.mass_scale import fit_standard, scaled
 
     opened = read_library(library)
     pairs = None if windows is None else (windows[:2], windows[2:])
     with warnings_in_a_line():
         scales = [
-            _fitted(one, windows=pairs, background_od=background, table=table)
+            fit_standard(one, windows=pairs, background_od=background, table=table)
             for one in opened.standards
         ]
         new = [scaled(one, scale) for one, scale in zip(opened.standards, scales, strict=True)]
@@ -451,17 +450,6 @@ def _draw(standards: tuple[Standard, ...], path: Path, title: str) -> None:
 
     save_figure(standards_figure(standards, title=title), path)
     print(f"wrote {path}", file=sys.stderr)
-
-
-def _fitted(one: Standard, **options: Any) -> MassScale:
-    """The mass scale of a standard in optical density, by its own formula."""
-    from chemoscape.errors import ChemoscapeError
-    from chemoscape.standards.mass_scale import fit_mass_scale
-
-    try:
-        return fit_mass_scale(one.energy, one.spectrum, one.formula, sd=one.spectrum_sd, **options)
-    except ChemoscapeError as error:
-        raise type(error)(error.what, f"standard {one.id!r}", error.remedy) from None
 
 
 def _require_own(library: Path) -> None:

@@ -214,6 +214,51 @@ def test_interpolated_pixels_are_not_asked_twice(library, foreign, rank):
     assert any("share noise" in text for text in found.doubts)
 
 
+def smeared(library, sigma, *, foreign=0.0, half_step=False):
+    """A film with normal noise that neighbours share: (energy, y, x) standard deviations."""
+    rng = np.random.default_rng(4)
+    energy = np.linspace(510, 550, 80)
+    a, b = library.select(MAIN, OTHER).spectra(energy).values
+    thickness = rng.uniform(0.3, 1.0, (40, 40))
+    other = rng.random((40, 40)) < foreign
+    od = np.where(other, np.multiply.outer(b, thickness), np.multiply.outer(a, thickness)) / a.max()
+    noise = rng.normal(size=(81, 40, 40))
+    noise = (noise[1:] + noise[:-1]) if half_step else ndimage.gaussian_filter(noise[1:], sigma)
+    return stack_of(energy, od + 0.02 * noise / noise.std())
+
+
+@pytest.mark.parametrize(("foreign", "rank"), [(0.0, 1), (0.03, 2)])
+@pytest.mark.parametrize(("sigma", "half_step"), [((0, 0, 0), True), ((1.5, 0, 0), False)])
+def test_energies_that_share_noise_are_not_asked_twice(library, foreign, rank, sigma, half_step):
+    od = smeared(library, sigma, foreign=foreign, half_step=half_step)
+    found = purity(od, everything(od))
+    assert found.rank == rank
+    assert any("energies share noise" in text for text in found.doubts)
+
+
+@pytest.mark.parametrize("sigma", [1, 2])
+def test_smoothed_pixels_are_no_sign_of_other_phases(library, sigma):
+    od = smeared(library, (0, sigma, sigma))
+    found = purity(od, everything(od))
+    assert np.isnan(found.rank)
+    assert np.isnan(found.foreign_share)
+    assert not found.one_spectrum
+    assert any("still share noise" in text for text in found.doubts)
+    assert "cannot be told" in str(found)
+    evidence = found.as_evidence()
+    assert all(np.isnan(evidence[name]) for name in ("rank", "second_component", "clusters"))
+
+
+def test_flux_that_changes_from_line_to_line_is_no_phase(library):
+    od = smeared(library, (0, 0, 0))
+    rng = np.random.default_rng(5)
+    lines = od + rng.normal(0, 0.01, (80, 40, 1)).astype(np.float32)
+    found = purity(lines.assign_attrs(od.attrs), everything(od))
+    assert np.isnan(found.rank)
+    assert any("line to line" in text for text in found.doubts)
+    assert purity(od, everything(od)).rank == 1
+
+
 def test_nan_pixels_are_left_out_and_the_input_stays(library):
     od = film(library)
     before = od["optical_density"].values.copy()

@@ -55,6 +55,25 @@ def test_pre_edge_of_oxygen_ends_where_the_spectrum_rises_not_at_the_atoms_edge(
     assert one.energy[parts_of(one).pre].max() < 530.0
 
 
+@pytest.mark.parametrize(
+    ("formula", "edges", "low", "high", "post"),
+    [
+        ("LiFePO4", "Fe L3", 690, 760, (724.9, 760.0)),  # L2 at 719.9 eV leaves no room
+        ("V2O5", "V L", 508, 560, (548.1, 560.0)),
+        ("CaCO3", "C K", 275, 370, (289.2, 344.2)),  # ends before Ca L3
+        ("LiCoO2", "O K", 520, 830, (548.1, 776.1)),
+        ("TiO2", "Ti L", 450, 560, (465.2, 526.1)),  # O K of oxides begins 17 eV below the table's
+    ],
+)
+def test_post_edge_keeps_clear_of_edges_that_were_not_asked_for(formula, edges, low, high, post):
+    energy = np.arange(low, high + 0.05, 0.1)
+    rising = expit((energy - low - 15) / 0.3)
+    one = Standard("a", "a", 0.0, energy, rising, formula=formula)
+    one = replace(one, record=one.record.with_(edges=edges))
+    found = energy[parts_of(one).post]
+    assert (found.min(), found.max()) == pytest.approx(post, abs=0.15)
+
+
 def test_onset_is_not_fooled_by_a_falling_background():
     one = iron()
     falling = one.spectrum + 5 * np.exp(-(one.energy - 695) / 30)

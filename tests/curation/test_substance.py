@@ -50,6 +50,40 @@ O3 O 0.5 {y} 0.001
         ("x in Na2xMnO2", {"Na": (0, 2), "Mn": (1, 0), "O": (2, 0)}),
         ("x in CoxO", {"Co": (0, 1), "O": (1, 0)}),
         ("x in FeOx", {"Fe": (1, 0), "O": (0, 1)}),
+        (
+            "x in LixFe2(PO4)3",
+            {"Li": (0, 1), "Fe": (2, 0), "P": (3, 0), "O": (12, 0)},
+        ),
+        (
+            "x in Li3-xV2(PO4)3",
+            {"Li": (3, -1), "V": (2, 0), "P": (3, 0), "O": (12, 0)},
+        ),
+        (
+            "x in Na3-x(VO)2(PO4)2F",
+            {"Na": (3, -1), "V": (2, 0), "O": (10, 0), "P": (2, 0), "F": (1, 0)},
+        ),
+        ("x in Ni(OH)2-x", {"Ni": (1, 0), "O": (2, -1), "H": (2, -1)}),
+        ("x in K(Fe(CN)6)x", {"K": (1, 0), "Fe": (0, 1), "C": (0, 6), "N": (0, 6)}),
+        ("x in [LiMn2]xO", {"Li": (0, 1), "Mn": (0, 2), "O": (1, 0)}),
+        (
+            "x in LixNi1/3Co1/3Mn1/3O2",
+            {"Li": (0, 1), "Ni": (1 / 3, 0), "Co": (1 / 3, 0), "Mn": (1 / 3, 0), "O": (2, 0)},
+        ),
+        ("x in Fe1\N{EN DASH}xO", {"Fe": (1, -1), "O": (1, 0)}),
+        ("x in Fe1\N{EM DASH}xO", {"Fe": (1, -1), "O": (1, 0)}),
+        ("x in Li(1-x)CoO2", {"Li": (1, -1), "Co": (1, 0), "O": (2, 0)}),
+        ("x in LixFe(III)O2", {"Li": (0, 1), "Fe": (1, 0), "O": (2, 0)}),
+        ("x in LixV2O5, per formula unit", {"Li": (0, 1), "V": (2, 0), "O": (5, 0)}),
+        ("x in LixV2O5\N{MIDDLE DOT}nH2O", None),
+        ("x in LixV2O5.2H2O", None),
+        ("x in LixV(V)2O5", None),
+        ("x in (LixV2O5", None),
+        ("x in LixV2O5)", None),
+        ("x in Nax CoO2", None),
+        ("x in Lix(Fe,Mn)PO4", None),
+        ("x in (Lix)xO", None),
+        ("x in Li1/0xO", None),
+        ("n in CnH2n", None),
         ("Fe(II) fraction", None),
         ("composition", None),
         ("x in LiV2O5", None),
@@ -90,6 +124,23 @@ def test_formula_of_something_else_has_no_value(formula):
 )
 def test_value_against_formula(changes, verdict):
     assert substance.check_value(replace(LI045, **changes), "x in LixV2O5").verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("variable", "formula", "value"),
+    [
+        ("x in LixFe2(PO4)3", "Li2Fe2(PO4)3", 2.0),
+        ("x in Li3-xV2(PO4)3", "LiV2(PO4)3", 2.0),
+        ("x in Na3-x(VO)2(PO4)2F", "Na2(VO)2(PO4)2F", 1.0),
+        ("x in Ni(OH)2-x", "NiO1.5H1.5", 0.5),
+        ("x in LixNi1/3Co1/3Mn1/3O2", "Li0.5Ni0.333Co0.333Mn0.333O2", 0.5),
+        ("x in Fe1\N{EN DASH}xO", "Fe0.95O", 0.05),
+    ],
+)
+def test_right_formulas_pass_and_wrong_values_fail(variable, formula, value):
+    right = replace(LI045, formula=formula, value=value, value_sd=0.0)
+    assert substance.check_value(right, variable).verdict == "pass"
+    assert substance.check_value(replace(right, value=value + 0.1), variable).verdict == "fail"
 
 
 def test_value_of_an_unreadable_variable_is_not_known():

@@ -14,6 +14,7 @@ from chemoscape.standards.mass_scale import (
     MassScale,
     agreement,
     fit_mass_scale,
+    fit_standard,
     scaled,
     thickness_nm,
 )
@@ -133,6 +134,43 @@ def test_sd_by_energy_and_sd_of_scatter() -> None:
     assert given.noise == pytest.approx(fit_mass_scale(ENERGY, od, "V2O5").noise, rel=0.6)
 
 
+def test_few_points_that_scatter_more_than_the_others_count_as_they_do() -> None:
+    """3 points below the edge with four times the noise of 51 above it."""
+    energy = np.r_[508, 509.5, 511, np.arange(512, 548, 2.0), np.arange(555, 560.01, 0.1)]
+    rng = np.random.default_rng(0)
+    for low, high in ((0.02, 0.005), (0.01, 0.01)):
+        sd = np.where(energy < 530, low, high)
+        found = [
+            fit_mass_scale(energy, film(energy=energy) + rng.normal(0, sd), "V2O5")
+            for _ in range(200)
+        ]
+        off = np.array([one.areal_mass / AREAL - 1 for one in found])
+        said = np.array([one.noise for one in found])
+        assert 0.6 < np.mean(np.abs(off) < said) < 0.8
+        assert np.median(said) < 2 * off.std()
+
+
+@pytest.mark.parametrize(
+    ("formula", "low", "high"), [("LiNi0.8Co0.1Mn0.1O2", 630, 680), ("LiFePO4", 40, 100)]
+)
+def test_tables_that_fall_across_the_range_are_named(formula, low, high) -> None:
+    energy = np.arange(low, high + 0.1, 0.25)
+    with pytest.raises(LibraryError, match=r"absorption does not rise .* from a constant"):
+        fit_mass_scale(energy, film(formula, energy), formula)
+
+
+def test_resonances_above_light_k_edges_are_kept_out() -> None:
+    energy = np.arange(278, 310.1, 0.25)
+    with pytest.raises(LibraryError, match=r"measure from 279 to 319 eV"):
+        fit_mass_scale(energy, film("C8H8", energy), "C8H8")
+    energy = np.arange(278, 330.1, 0.25)
+    with pytest.raises(LibraryError, match="300-310 eV enters"):
+        fit_mass_scale(energy, film("C8H8", energy), "C8H8", windows=((279, 282), (300, 310)))
+    resonances = 0.4 * np.exp(-(((energy - 293) / 3.5) ** 2) / 2)
+    scale = fit_mass_scale(energy, film("C8H8", energy) + resonances, "C8H8")
+    assert scale.areal_mass == pytest.approx(AREAL, rel=3e-3)
+
+
 def test_what_is_not_finite_is_left_out() -> None:
     od = film(constant=0.1)
     od[[2, 5, 100, -1]] = [np.nan, np.inf, np.nan, np.nan]
@@ -231,6 +269,21 @@ def standard(**changes) -> Standard:
         "record": Record(remarks="kept").with_(beamline="kept too"),
     }
     return Standard("v", "V", 0.0, **{**given, **changes})
+
+
+def test_fit_of_a_standard_and_its_errors_by_name() -> None:
+    one = standard()
+    direct = fit_mass_scale(one.energy, one.spectrum, "V2O5", sd=one.spectrum_sd)
+    assert fit_standard(one) == direct
+    assert fit_standard(one, windows=WINDOWS, table="Chantler").table == "Chantler"
+    assert fit_standard(one, sd=0.02).noise == pytest.approx(2 * direct.noise)
+    for wrong, sentence in (
+        (standard(formula=""), "standard 'v': has no formula"),
+        (scaled(one, direct), "standard 'v': is in cm2/g already"),
+        (standard(formula="Fe"), "standard 'v'.*no edge between"),
+    ):
+        with pytest.raises(LibraryError, match=sentence):
+            fit_standard(wrong)
 
 
 def test_scaled_standard() -> None:

@@ -333,3 +333,20 @@ def test_difference_of_formulas_is_one_of_masses() -> None:
     assert formula_difference("V2O4", "V2O5") == found
     assert formula_difference("V2O5", "Fe") == pytest.approx(1.0)
     assert np.isnan(formula_difference("", "Fe"))
+
+
+@pytest.mark.parametrize("stated", ["?", "3.343", "1.67"])
+def test_formula_and_sites_that_disagree_give_no_density(tmp_path: Path, stated: str) -> None:
+    """Z = 1 instead of 2; trusted only where the file states the density that it gives."""
+    text = re.sub(r"_exptl_crystal_density\w*.*\n", "", V2O5)
+    wrong = re.sub(r"(_cell_formula_units_Z\s+)2", r"\g<1>1", text)
+    assert wrong != text
+    said = f"_exptl_crystal_density_diffrn {stated}\n_cell_formula_units_Z"
+    wrong = wrong.replace("_cell_formula_units_Z", said)
+    one = read_structure(written(tmp_path, wrong))
+    assert one.density == pytest.approx(3.343 / 2, rel=1e-3)
+    assert any("Z may be wrong" in problem for problem in one.problems)
+    best = one.best_density[0]
+    with pytest.warns(ChemoscapeWarning):
+        assert np.isnan(attach_structure(blank(), "a.cif", one).density) == np.isnan(best)
+    assert np.isnan(best) == (stated != "1.67")

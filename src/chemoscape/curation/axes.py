@@ -32,8 +32,9 @@ OF_WIDTH = 0.25
 LEAST_STANDARDS = 3
 #: Those are asked for whom a shift explains this part of the largest gain (of its logarithm).
 OF_GAIN = 0.5
-#: Two are rivals whose leaving leaves the rest disagreeing (by the largest gain) alike to this.
-ALIKE = 1.1
+#: Two are rivals when the rest, without either, disagree (sum of the logarithms of what shifts
+#: explain) alike to this.
+ALIKE = 0.1
 _AGAIN = "calibrate it again against a feature of known energy"
 
 
@@ -158,31 +159,35 @@ def axis_shifts(library: Library, tolerances: Mapping[str, float]) -> Blame:
         bad = [name for name in found if verdict(found, name) == "fail"]
         if not bad:
             break
-        gain = {name: np.log(found[name].ratio) for name in bad}
-        likely = [name for name in bad if gain[name] >= OF_GAIN * max(gain.values())]
+        doubted = [name for name in found if verdict(found, name) in ("fail", "warn")]
+        gain = {name: np.log(found[name].ratio) for name in doubted}
+        least = OF_GAIN * max(gain[name] for name in bad)
+        likely = [name for name in doubted if gain[name] >= least]
         without = {name: among([o for o in found if o != name]) for name in likely}
-        disagreement = {
-            name: max(
-                (one.ratio for o, one in rest.items() if verdict(rest, o) in ("warn", "fail")),
-                default=1.0,
+        left = {
+            name: sum(
+                np.log(one.ratio) for o, one in rest.items() if verdict(rest, o) in ("warn", "fail")
             )
             for name, rest in without.items()
         }
-        worst = min(likely, key=lambda name: (disagreement[name], -gain[name]))
-        rest = without[worst]
+        worst = min(likely, key=lambda name: (left[name], -gain[name]))
         alike = [
             name
             for name in likely
             if name != worst
-            and disagreement[name] <= ALIKE * disagreement[worst]
-            and verdict(rest, name) != "fail"
+            and verdict(without[worst], name) != "fail"
+            # One that would only be warned about does not acquit those that would fail.
+            and (left[name] <= left[worst] + ALIKE or worst not in bad)
         ]
-        if alike and len(found) - 1 - len(alike) >= LEAST_STANDARDS - 1:
+        if alike:
             rivals.append(tuple(one for one in library.names if one in (worst, *alike)))
+            if len(found) - len(rivals[-1]) < LEAST_STANDARDS - 1:
+                break
             found = among([one for one in found if one not in rivals[-1]])
         else:
+            worst = worst if worst in bad else max(bad, key=lambda name: gain[name])
             off.append(worst)
-            found = rest
+            found = without[worst]
     sound = tuple(found)
     for name in library.names:
         if name not in found:

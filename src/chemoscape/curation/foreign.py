@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
 
-from chemoscape.decompose.factors import rank as ranks
-from chemoscape.decompose.factors.unit_noise import Pixels, halves_of, scale_to_unit_noise
+from chemoscape.curation import shared_noise
+from chemoscape.curation.above_noise import Space, space_of
+from chemoscape.decompose.factors.unit_noise import Pixels
 
-#: Correlation of neighbours' noise beyond which only pixels further apart are asked for the rank.
-MOST_CORRELATION = 0.1
-#: Largest distance (pixels) tried, and pixels per energy below which noise is not measured.
-MOST_STEP, LEAST_PER_ENERGY = 4, 3
+#: Correlation of the noise of neighbouring pixels, and energies, beyond which only those further
+#: apart are asked for the rank.
+MOST_CORRELATION, MOST_BY_ENERGY = 0.05, 0.03
+#: Noise of a line's sum over that of pixels on their own, beyond which the line shares noise.
+MOST_BY_LINE = 1.5
+#: Largest distances tried (pixels, energies); energies, and pixels for each, that must be left.
+MOST_STEP, MOST_ENERGY_STEP, LEAST_ENERGIES, LEAST_PER_ENERGY = 8, 8, 12, 3
 #: A pixel differs when one of two tests calls it less likely than this.
 SIGNIFICANCE = 5e-4
 #: So many pixels are enough to find the law of the noise and the spectrum of the majority.
-ENOUGH_PIXELS, MOST_PAIRS = 20_000, 4000
+ENOUGH_PIXELS = 20_000
 _ROUNDS = 6
 
 
@@ -27,19 +31,25 @@ class Deviations:
 
     Parameters
     ----------
-    rank : int
-        Components above noise, what is allowed under all of them not counted.
+    rank : float
+        Components above noise, what is allowed under all of them not counted; NaN where shared
+        noise makes more than one of them, so that there is no telling.
     excess : ndarray
         Eigenvalues over the edge of noise, falling; above 1 they are components.
     sizes : ndarray
         Components beyond the first over the first, as rms of the densities divided by their noise
         (what noise adds taken off); as many as are above noise.
     share : float
-        Share of the pixels that differ from the majority beyond noise; NaN with too few energies.
+        Share of the pixels that differ from the majority beyond noise; NaN with too few energies,
+        and where noise is shared.
     step : int
         Distance in pixels of those that were asked for the rank (1: all).
     correlation : float
         Correlation of the noise at that distance.
+    energy_step, energy_correlation : int, float
+        The same of energies.
+    by_line : float
+        Noise of the sum along rows or columns over that of pixels with noise of their own.
     measured : bool
         Whether the noise was measured, which needs three pixels per energy.
     follows_thickness, follows_edges : float
@@ -47,39 +57,18 @@ class Deviations:
         follows the slopes of the thickness, as drift does; NaN for rank 1.
     """
 
-    rank: int
+    rank: float
     excess: np.ndarray
     sizes: np.ndarray
     share: float
     step: int
     correlation: float
+    energy_step: int
+    energy_correlation: float
+    by_line: float
     measured: bool
     follows_thickness: float
     follows_edges: float
-
-
-@dataclass(frozen=True, eq=False)
-class _Space:
-    """Components of scaled densities outside the allowed directions."""
-
-    by_energy: np.ndarray
-    projector: np.ndarray
-    vectors: np.ndarray
-    excess: np.ndarray
-    sizes: np.ndarray
-    n_allowed: int
-
-    @property
-    def rank(self) -> int:
-        return int((self.excess > 1).sum())
-
-    @property
-    def leading(self) -> np.ndarray:
-        return self.vectors[:, : max(self.rank, 1)]
-
-    def scaled(self, values: np.ndarray) -> np.ndarray:
-        """Densities (energy, pixel) over the noise of the energy, less what is allowed."""
-        return self.projector @ (values / self.by_energy[:, None])
 
 
 def deviations(
@@ -95,8 +84,10 @@ def deviations(
     Densities are divided by their noise (`scale_to_unit_noise`) and freed of the `allowed` spectra
     (a straight line over the energies, an error of I0), ``Z' = P Z P``. The rank is the number of
     eigenvalues of ``Z'`` above the Marchenko-Pastur edge of pure noise; thickness alone makes one.
-    That law needs pixels with noise of their own: where neighbours share it (interpolation), only
-    pixels of a coarser lattice are asked.
+    That law needs noise of its own in every pixel at every energy: where neighbours share it
+    (interpolation), only pixels of a coarser lattice, and every second energy or fewer, are asked.
+    Where that does not help, or lines share noise (flux that varies from line to line of a scan),
+    a rank above 1 is not told.
 
     A pixel differs where what it has beyond the majority's spectrum, ``|x|² - (x·u)²`` over its
     noise, exceeds chi2 of as many degrees of freedom, or what it has of the components beyond the
@@ -118,88 +109,100 @@ def deviations(
     -------
     Deviations
     """
-    n_energy, image = len(flat), inside
-    space, step, correlation, measured = None, 1, 0.0, True
-    for trial in range(1, MOST_STEP + 1):
-        lattice = np.zeros_like(image)
-        lattice[::trial, ::trial] = image[::trial, ::trial]
-        enough = int(lattice.sum()) >= LEAST_PER_ENERGY * n_energy
-        if trial > 1 and not enough:
-            break  # what the finer lattice says is doubted, but better than noise not measured
-        member = lattice[image]
-        space = _space(flat, lattice.ravel(), (stated[0][member], stated[1]), allowed, seed)
-        step, measured = trial, enough
-        correlation = _correlation(flat, lattice, trial, space)
-        if correlation <= MOST_CORRELATION:
+    image, every = inside, 1
+    space, step, correlation, measured = _uncorrelated(flat, image, stated, allowed, seed)
+    by_energy = _by_energies(flat, image, space)
+    while by_energy > MOST_BY_ENERGY and every < MOST_ENERGY_STEP:
+        if len(flat[:: every + 1]) < LEAST_ENERGIES:
             break
-    assert space is not None  # noqa: S101 - the first trial always gives one
+        every += 1
+        thinned = flat[::every], image, (stated[0], stated[1][::every]), allowed[:, ::every]
+        space, step, correlation, measured = _uncorrelated(*thinned, seed)
+        by_energy = _by_energies(flat[::every], image, space)
+    flat = flat[::every]
+    n_energy = len(flat)
+    # Noise shared with two neighbours on either axis raises the largest eigenvalue by no more.
+    shared = (1 + 4 * max(correlation, 0.0)) * (1 + 2 * max(by_energy, 0.0))
+    several = space.rank > 1
+    space = replace(space, excess=space.excess / shared)
+    by_line = 1.0
+    if space.rank > 1:
+        by_line = shared_noise.of_lines(image, _noise_of(flat, space))
+    # However lines share noise, no component of it is larger by more than `by_line`.
+    rank = float((space.excess > max(by_line, 1.0)).sum()) if by_line > MOST_BY_LINE else space.rank
+    spoilt = by_energy > MOST_BY_ENERGY or correlation > MOST_CORRELATION
+    if several and (spoilt or (space.rank > 1 and rank < 2)):
+        rank = np.nan
     pixels = Pixels(flat, image.ravel(), np.zeros(n_energy))
     by_pixel, freedom = _noise_of_pixels(pixels, stated[0], space)
     share, thickness, second = np.nan, np.zeros(0), np.zeros(0)
     if freedom > 1:
         share, thickness, second = _apart(pixels, by_pixel, space)
     smooth = slopes = np.nan
-    if space.rank > 1 and thickness.size:
+    if rank > 1 and thickness.size:
         noise = float((by_pixel**2).mean())
         smooth = _explained(second, np.vander(thickness / np.abs(thickness).max(), 4), noise)
         slopes = _explained(*_along_slopes(image, thickness, second), noise)
     return Deviations(
-        space.rank, space.excess, space.sizes, share, step, correlation, measured, smooth,
-        slopes,
-    )  # fmt: skip
+        rank=float(rank),
+        excess=space.excess,
+        sizes=space.sizes[: max(space.rank - 1, 0)],
+        share=share if rank == space.rank else np.nan,
+        step=step,
+        correlation=correlation,
+        energy_step=every,
+        energy_correlation=by_energy,
+        by_line=by_line,
+        measured=measured,
+        follows_thickness=smooth,
+        follows_edges=slopes,
+    )
 
 
-def _space(
+def _uncorrelated(
     flat: np.ndarray,
-    inside: np.ndarray,
+    image: np.ndarray,
     stated: tuple[np.ndarray, np.ndarray],
     allowed: np.ndarray,
     seed: int,
-) -> _Space:
-    """Components above noise among some pixels, the allowed spectra taken out."""
-    n_energy, n_pixels = len(flat), int(inside.sum())
-    scaled = scale_to_unit_noise(
-        Pixels(flat, inside, np.zeros(n_energy)), stated, halves_of(n_pixels, seed)
-    )
-    everything, _ = ranks.eigen(scaled.gram)
-    everything[everything < ranks.ROUNDING * everything[0]] = 0.0
-    _, edge = ranks.marchenko_pastur(everything, n_energy, n_pixels)
-    basis, _ = np.linalg.qr((allowed / scaled.by_energy).T)
-    projector = np.eye(n_energy) - basis @ basis.T
-    value, vectors = ranks.eigen(projector @ scaled.gram @ projector)
-    value[value < ranks.ROUNDING * everything[0]] = 0.0
-    edge = max(edge, ranks.ROUNDING * float(everything[0]), np.finfo(float).tiny)
-    above = value[1:][value[1:] > edge]
-    sizes = np.sqrt((above - edge) / value[0])
-    return _Space(scaled.by_energy, projector, vectors, value / edge, sizes, basis.shape[1])
+) -> tuple[Space, int, float, bool]:
+    """Components among pixels so far apart that they share no noise.
+
+    Returns
+    -------
+    space, step, correlation, measured
+        As of `Deviations`.
+    """
+    space, step, correlation, measured = None, 1, 0.0, True
+    for trial in range(1, MOST_STEP + 1):
+        lattice = np.zeros_like(image)
+        lattice[::trial, ::trial] = image[::trial, ::trial]
+        enough = int(lattice.sum()) >= LEAST_PER_ENERGY * len(flat)
+        if trial > 1 and not enough:
+            break  # what the finer lattice says is doubted, but better than noise not measured
+        member = lattice[image]
+        space = space_of(flat, lattice.ravel(), (stated[0][member], stated[1]), allowed, seed)
+        step, measured = trial, enough
+        noise = _noise_of(flat, space)
+        correlation = shared_noise.of_neighbours(lattice, trial, noise)
+        if correlation <= MOST_CORRELATION:
+            break
+    assert space is not None  # noqa: S101 - the first trial always gives one
+    return space, step, correlation, measured
 
 
-def _correlation(flat: np.ndarray, lattice: np.ndarray, step: int, space: _Space) -> float:
-    """Correlation of what components leave in neighbours of a lattice; 0 where there are few."""
-    number = np.arange(lattice.size).reshape(lattice.shape)
-    pairs = [
-        np.stack([number[one][both], number[other][both]])
-        for one, other in (
-            (np.s_[:, :-step], np.s_[:, step:]),
-            (np.s_[:-step], np.s_[step:]),
-        )
-        if (both := lattice[one] & lattice[other]).any()
-    ]
-    if not pairs:
+def _noise_of(flat: np.ndarray, space: Space) -> shared_noise.Residuals:
+    return lambda some: space.noise_of(flat[:, some])
+
+
+def _by_energies(flat: np.ndarray, image: np.ndarray, space: Space) -> float:
+    """Correlation of neighbouring energies' noise; 0 where nothing but one component is seen."""
+    if space.rank <= 1:
         return 0.0
-    chosen = np.concatenate(pairs, axis=1)
-    chosen = chosen[:, :: -(-chosen.shape[1] // MOST_PAIRS)]
-    if chosen.size < 100:
-        return 0.0
-    left = []
-    for side in chosen:
-        block = space.scaled(flat[:, side].astype(np.float64))
-        left.append(block - space.leading @ (space.leading.T @ block))
-    power = np.sqrt((left[0] ** 2).sum() * (left[1] ** 2).sum())
-    return float((left[0] * left[1]).sum() / power) if power > 0 else 0.0
+    return shared_noise.of_energies(image, _noise_of(flat, space), space.kept)
 
 
-def _noise_of_pixels(pixels: Pixels, variance: np.ndarray, space: _Space) -> tuple[np.ndarray, int]:
+def _noise_of_pixels(pixels: Pixels, variance: np.ndarray, space: Space) -> tuple[np.ndarray, int]:
     """Noise of each pixel: the power of its stated variance that what components leave follows."""
     left = np.empty(len(variance))
     for one, members in pixels.blocks():
@@ -218,7 +221,7 @@ def _noise_of_pixels(pixels: Pixels, variance: np.ndarray, space: _Space) -> tup
 
 
 def _apart(
-    pixels: Pixels, by_pixel: np.ndarray, space: _Space
+    pixels: Pixels, by_pixel: np.ndarray, space: Space
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """Share of pixels that differ beyond noise; thickness and second component of every pixel."""
     majority = _majority(pixels, by_pixel, space)
@@ -247,7 +250,7 @@ def _apart(
     )
 
 
-def _majority(pixels: Pixels, by_pixel: np.ndarray, space: _Space) -> np.ndarray:
+def _majority(pixels: Pixels, by_pixel: np.ndarray, space: Space) -> np.ndarray:
     """Spectrum (of unit length, scaled) of that half of the thicker pixels that is most alike."""
     some = np.flatnonzero(pixels.inside)
     every = -(-len(some) // ENOUGH_PIXELS)

@@ -16,6 +16,10 @@ from chemoscape.standards.standard import Standard
 #: The pre-edge ends this far (eV) below the lowest tabulated edge, the post-edge begins this far
 #: above the highest.
 BELOW_EV, ABOVE_EV = 2.0, 5.0
+#: Edges further apart than this (eV) have a post-edge between them.
+ROOM_EV = 25.0
+#: Oxides, nitrides and fluorides absorb so far (eV) below these tabulated edges, of molecules.
+_LATE_TABLE, _EARLY_K = ("N K", "O K", "F K"), 17.0
 #: Edges that are looked for when a standard does not say which it was measured at: the others are
 #: too weak to matter.
 _STRONG = ("K", "L2", "L3", "M4", "M5")
@@ -52,7 +56,8 @@ def parts_of(standard: Standard) -> Parts:
     The edges are those it says it was measured at, else the strong ones of its formula in its
     range. The table is of atoms: a compound's edge may lie 3 eV off, O K in oxides 15 eV below.
     So the pre-edge ends 2 eV below the lowest edge or where the spectrum itself rises, whichever
-    comes first, and the post-edge begins 5 eV above the highest edge. Without any known edge it is
+    comes first, and the post-edge begins 5 eV above the highest edge and ends before any edge of
+    the formula that was not asked for. Without any known edge it is
     the onset that counts, and the highest peak.
     """
     energy, spectrum = standard.energy, standard.spectrum
@@ -60,7 +65,16 @@ def parts_of(standard: Standard) -> Parts:
     onset = onset_of(energy, spectrum)
     first = min(edges[0].energy - BELOW_EV, onset) if edges else onset
     last = edges[-1].energy if edges else float(energy[spectrum.argmax()])
-    return Parts(edges, energy < first, energy > last + ABOVE_EV, onset)
+    # Edges that were not asked for, as L2 where L3 was, rise behind those that were: the post-edge
+    # ends before the first that leaves it room, and begins behind those that leave none.
+    ends = np.inf
+    for edge in edges_in_range(standard) if edges else ():
+        begins = edge.energy - (_EARLY_K if edge.name in _LATE_TABLE else BELOW_EV)
+        if begins > last + ROOM_EV:
+            ends = begins
+            break
+        last = max(last, edge.energy)
+    return Parts(edges, energy < first, (energy > last + ABOVE_EV) & (energy < ends), onset)
 
 
 def known_edges(standard: Standard) -> tuple[Edge, ...]:
@@ -77,13 +91,22 @@ def known_edges(standard: Standard) -> tuple[Edge, ...]:
             in_range = low <= edge.energy <= high and edge.name.split()[1] in _STRONG
             if edge.name == name or (edge.name.startswith(name) and in_range):
                 found[edge.name] = edge
-    if not found and standard.formula:
-        try:
-            by_formula = edges_of(standard.formula, low, high)
-        except LibraryError:
-            by_formula = ()
-        found = {edge.name: edge for edge in by_formula if edge.name.split()[1] in _STRONG}
+    if not found:
+        return edges_in_range(standard)
     return tuple(sorted(found.values(), key=lambda edge: edge.energy))
+
+
+def edges_in_range(standard: Standard) -> tuple[Edge, ...]:
+    """Strong edges of its formula in its range, ascending; empty without a formula."""
+    if not standard.formula:
+        return ()
+    low, high = standard.energy[0] - ABOVE_EV, standard.energy[-1] + ABOVE_EV
+    try:
+        found = edges_of(standard.formula, low, high)
+    except LibraryError:
+        return ()
+    strong = {edge.name: edge for edge in found if edge.name.split()[1] in _STRONG}
+    return tuple(sorted(strong.values(), key=lambda edge: edge.energy))
 
 
 def onset_of(energy: np.ndarray, spectrum: np.ndarray) -> float:

@@ -15,7 +15,13 @@ import numpy as np
 import xarray as xr
 
 from chemoscape import stack as stacks
-from chemoscape.curation.foreign import MOST_CORRELATION, Deviations, deviations
+from chemoscape.curation.foreign import (
+    MOST_BY_ENERGY,
+    MOST_BY_LINE,
+    MOST_CORRELATION,
+    Deviations,
+    deviations,
+)
 from chemoscape.curation.ingredients import Explanation, explain
 from chemoscape.decompose.factors.averages import mean_spectra
 from chemoscape.decompose.factors.clusters import cluster
@@ -30,6 +36,9 @@ from chemoscape.standards.library import Library
 SEPARABLE = 0.7
 #: Components of this share of the first are counted for people: saturation and drift make smaller.
 NOTABLE = 0.01
+#: A component as large as this beside the first is none of shared noise: lines whose incident flux
+#: is off by 1 % make one of 3 %.
+LARGE = 0.05
 #: Share of a component's signal that thickness, or its slopes, must explain to be named.
 MOSTLY = 0.7
 
@@ -42,10 +51,11 @@ class Purity:
     ----------
     n_pixels : int
         Asked: finite at every energy.
-    rank : int
+    rank : float
         Components above noise; 1 for one substance of any thickness. A background that is a
         straight line over the energies, and an error of I0 that the empty background shows too, do
-        not count.
+        not count. NaN where noise that pixels, energies or lines share makes more than one, so that
+        it cannot be told.
     eigenvalue_ratio : float
         Second eigenvalue over the largest that noise alone would give: above 1 it is a component.
     sizes : tuple of float
@@ -64,7 +74,7 @@ class Purity:
     """
 
     n_pixels: int
-    rank: int
+    rank: float
     eigenvalue_ratio: float
     sizes: tuple[float, ...]
     foreign_share: float
@@ -84,9 +94,19 @@ class Purity:
         return self.rank <= 1
 
     @property
+    def _second_component(self) -> float:
+        if np.isnan(self.rank):
+            return float("nan")
+        return float(self.sizes[0]) if self.sizes else 0.0
+
+    @property
     def sentences(self) -> tuple[str, ...]:
         """The findings, what they cannot see, and their doubts, for people."""
-        if self.one_spectrum:
+        if np.isnan(self.rank):
+            found = (
+                f"whether {self.n_pixels} pixels have one spectrum cannot be told: they share noise"
+            )
+        elif self.one_spectrum:
             found = (
                 f"nothing but thickness varies above noise in {self.n_pixels} pixels (the second "
                 f"eigenvalue is {self.eigenvalue_ratio:.2f} of noise's largest)"
@@ -94,8 +114,8 @@ class Purity:
         else:
             notable = sum(size >= NOTABLE for size in self.sizes)
             found = (
-                f"{self.rank} components stand above noise in {self.n_pixels} pixels, the second "
-                f"{self.eigenvalue_ratio:.1f} times noise's largest; beside the first there "
+                f"{self.rank:.0f} components stand above noise in {self.n_pixels} pixels, the "
+                f"second {self.eigenvalue_ratio:.1f} times noise's largest; beside the first there "
                 f"{'is' if notable == 1 else 'are'} {notable} of {100 * NOTABLE:.0f} % of its size "
                 f"or more, the largest of {100 * self.sizes[0]:.1f} %"
             )
@@ -121,8 +141,8 @@ class Purity:
         """Fields of a standard's record: ``record.with_(**purity.as_evidence())``."""
         return {
             "rank": float(self.rank),
-            "second_component": float(self.sizes[0]) if self.sizes else 0.0,
-            "clusters": float(self.clusters),
+            "second_component": self._second_component,
+            "clusters": float("nan") if np.isnan(self.rank) else float(self.clusters),
             "lcf": self.lcf,
         }
 
@@ -178,13 +198,14 @@ def purity(
     found = deviations(
         flat, inside, _stated(od, flat, inside.ravel()), np.array(allowed), seed=seed
     )
+    rank = _rank(found)
     groups = None
-    if found.rank > 1:
+    if rank > 1:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ChemoscapeWarning)  # small clusters are the question
-            groups = cluster(od, pcs, n_components=min(found.rank, pcs.sizes["pc"]), seed=seed)
+            groups = cluster(od, pcs, n_components=min(int(rank), pcs.sizes["pc"]), seed=seed)
     separable = groups is not None and groups.attrs["silhouette"] >= SEPARABLE
-    doubts += _doubts(found, flat, inside.ravel(), separable=separable)
+    doubts += _doubts(found, rank, flat, inside.ravel(), separable=separable)
     explanation = None
     if library is not None:
         spectrum, _ = mean_spectra(flat, np.where(inside.ravel(), 0, -1), 1)
@@ -195,7 +216,7 @@ def purity(
             doubts.append(f"no combination of other standards was fitted ({error.what})")
     return Purity(
         n_pixels=int(inside.sum()),
-        rank=max(found.rank, 1),
+        rank=rank,
         eigenvalue_ratio=float(found.excess[1]),
         sizes=tuple(found.sizes.tolist()),
         foreign_share=found.share,
@@ -206,6 +227,16 @@ def purity(
         explanation=explanation,
         doubts=tuple(doubts),
     )
+
+
+def _rank(found: Deviations) -> float:
+    """Components above noise, at least 1. Where pixels share noise, those too large to be any: NaN
+    if there are none.
+    """
+    if np.isfinite(found.rank):
+        return float(max(found.rank, 1.0))
+    large = int((found.sizes >= LARGE).sum())
+    return float(1 + large) if large else float("nan")
 
 
 def _stated(
@@ -231,7 +262,7 @@ def _stated(
 
 
 def _doubts(
-    found: Deviations, flat: np.ndarray, inside: np.ndarray, *, separable: bool
+    found: Deviations, rank: float, flat: np.ndarray, inside: np.ndarray, *, separable: bool
 ) -> list[str]:
     """What else the rank may mean."""
     said = []
@@ -247,10 +278,25 @@ def _doubts(
         )
     if found.correlation > MOST_CORRELATION:
         said.append(
-            f"pixels {found.step} apart still share noise ({found.correlation:.2f}): the rank may "
-            "be too high"
+            f"pixels {found.step} apart still share noise (correlation {found.correlation:.2f}): "
+            "take more pixels, or ones that were not interpolated or smoothed"
         )
-    if found.rank <= 1:
+    if found.energy_step > 1:
+        said.append(
+            f"neighbouring energies share noise (interpolated data): the rank is that of every "
+            f"{found.energy_step}. energy"
+        )
+    if found.energy_correlation > MOST_BY_ENERGY:
+        said.append(
+            f"energies {found.energy_step} apart still share noise (correlation "
+            f"{found.energy_correlation:.2f}): take the stack before its energies were interpolated"
+        )
+    if found.by_line > MOST_BY_LINE:
+        said.append(
+            f"whole lines share noise ({found.by_line:.1f} times what single pixels would give), "
+            "as of an incident flux that changes from line to line: divide each line by its own I0"
+        )
+    if not rank > 1:
         return said
     smooth = found.follows_thickness > MOSTLY and not separable  # phases apart are no function
     highest = max(float(np.quantile(frame[inside], 0.99)) for frame in flat)

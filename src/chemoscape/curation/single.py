@@ -270,7 +270,7 @@ def check_rank(standard: Standard) -> Finding:
             "not known",
             unit="components",
             threshold=wanted,
-            remedy="take it from a stack, with the components counted",
+            remedy="take it from a stack (of pixels that do not share noise)",
         )
     verdict: Verdict = "pass" if rank == 1 else "warn" if second < NOTABLE else "fail"
     size = f", the second {100 * second:.2g} % of the first" if rank > 1 and second > 0 else ""

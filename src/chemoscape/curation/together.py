@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chemoscape.curation.axes import check_axes
+from chemoscape.curation.comparing import condition_of
 from chemoscape.curation.explained import own_energies, unexplained
 from chemoscape.curation.findings import Finding, Verdict
 from chemoscape.curation.parts import noise_sd, parts_of
@@ -236,8 +237,7 @@ def check_compression(library: Library, spectra: np.ndarray) -> list[Finding]:
 
 def check_condition(spectra: np.ndarray) -> Finding:
     """Condition number of the spectra, each divided by its length."""
-    lengths = np.linalg.norm(spectra, axis=1, keepdims=True)
-    number = float(np.linalg.cond(spectra / np.where(lengths > 0, lengths, 1.0)))
+    number = condition_of(spectra)
     verdict: Verdict = "fail" if number > CONDITION_ERROR else "pass"
     if CONDITION_WARNING < number <= CONDITION_ERROR:
         verdict = "warn"

@@ -7,7 +7,7 @@ import re
 #: Amount ``a + b v`` of each element.
 Template = dict[str, tuple[float, float]]
 
-_PLAIN = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₓ₊₋−–—‒‐‑[]", "0123456789x+-------()", "_{}$")  # noqa: RUF001
+_PLAIN = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₓ₊₋−–—‒‐‑[]", "0123456789x+-------()", "_{}$")
 _VARIABLE = re.compile(r"\s*([a-z])\s+(?:in|of)\s+(\S+)(.*)", re.DOTALL)
 #: What may follow a formula: nothing, or words ("per formula unit"), which are no part of it.
 _AFTER = re.compile(r"[\s,;:.(]*([a-z]{2,}.*)?", re.DOTALL)

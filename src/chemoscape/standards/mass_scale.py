@@ -15,9 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import stats
 
 from chemoscape.errors import LibraryError
 from chemoscape.standards.atomic import Table, mass_absorption
@@ -31,6 +33,8 @@ FINE_STRUCTURE = 0.026
 
 _OTHER: dict[Table, Table] = {"Henke": "Chantler", "Chantler": "Henke"}
 _NM_PER_CM = 1e7
+#: What a normal distribution has below one standard deviation.
+_WITHIN_SD = 0.841345
 
 
 @dataclass(frozen=True)
@@ -100,11 +104,12 @@ def fit_mass_scale(
 
     and so are the four uncertainties, each relative to `s`:
 
-    - *noise*: ``sqrt(sum_i (g_i sd_i)**2)``. Without `sd` one noise level is taken from the
-      scatter about the fit, and widened by ``sqrt(nu / (nu - 2))``, ``nu = n - 2``, for having
-      been estimated from few points (the standard deviation of Student's t). Noise is taken as
-      independent from energy to energy; what neighbours share, such as a drift of the incident
-      flux, belongs to the background.
+    - *noise*: ``sqrt(sum_i (g_i sd_i)**2)``. Without `sd` the noise of each window is taken from
+      its own scatter about the fit (``nu = n - 1``, since two windows and two unknowns leave each
+      its mean). For having been estimated from few points the sum of both is widened by the 84 %
+      quantile of Student's t, with the degrees of freedom of Welch and Satterthwaite. Noise is
+      taken as independent from energy to energy; what neighbours share, such as a drift of the
+      incident flux, belongs to the background.
     - *background*: an unseen line ``b (E - E_mid) / half range`` over the energies given, `b`
       normally distributed with mean 0 and standard deviation `background_od`. A slope of just
       `background_od` thus lies at one standard deviation.
@@ -124,7 +129,8 @@ def fit_mass_scale(
         Standard deviation of the optical density.
     windows : pair of (low, high), optional
         eV, below and above the edges. When left out, the last 3 eV before the lowest edge can
-        begin in a solid, and the last 5 eV of the range, 12 eV or more above the highest edge; for
+        begin in a solid, and the last 5 eV of the range, 12 eV or more above the highest edge (30
+        eV above the K edges of B and C, 18 eV above those of N and F, for their resonances); for
         V2O5 from 508 to 560 eV, 508-511 and 555-560 eV.
     background_od : float
         Optical density at either end of the range.
@@ -159,11 +165,19 @@ def fit_mass_scale(
     mu = mass_absorption(formula, energy[pre | post], table)
     below, at, od = pre[pre | post], energy[pre | post], od[pre | post]
     weight = np.where(below, 0.5 / pre.sum(), 0.5 / post.sum())
+    before, after = float(mu[below].mean()), float(mu[~below].mean())
+    if before >= after:
+        raise LibraryError(
+            f"tabulated absorption does not rise between {as_text(chosen)} ({before:.3g} and "
+            f"{after:.3g} cm2/g), so that the scale cannot be told from a constant",
+            formula,
+            "measure a range with a higher edge, or give windows closer to its edge",
+        )
     gain = _gain(mu, weight)
     areal_mass = float(gain @ od)
-    if areal_mass <= 0 or mu[below].mean() >= mu[~below].mean():
+    if areal_mass <= 0:
         raise LibraryError(
-            f"the optical density, or the table, does not rise between {as_text(chosen)}",
+            f"the optical density does not rise between {as_text(chosen)}",
             formula,
             "look at the incident flux, the energies and the formula",
         )
@@ -179,13 +193,50 @@ def fit_mass_scale(
         constant=constant,
         windows=chosen,
         table=table,
-        noise=_noise(gain, residual - constant, None if sd is None else sd[pre | post])
+        noise=_noise(gain, residual - constant, below, None if sd is None else sd[pre | post])
         / areal_mass,
         background=float(gain @ (at - middle)) / half * background_od / areal_mass,
         background_od=background_od,
         fine_structure=fine_structure * float((gain * mu)[~below].sum()),
         table_difference=other / areal_mass - 1,
     )
+
+
+def fit_standard(standard: Standard, **options: Any) -> MassScale:
+    """Areal mass of the film that a standard in optical density was measured on.
+
+    Parameters
+    ----------
+    standard : Standard
+        Its energies, optical densities, their standard deviations and its formula are used.
+    **options
+        Windows and so on, of `fit_mass_scale`.
+
+    Raises
+    ------
+    LibraryError
+        It is in cm2/g already or has no formula, or as by `fit_mass_scale`; named by its id.
+
+    Examples
+    --------
+    >>> energy = np.arange(508.0, 560.1, 0.5)
+    >>> od = 1e-5 * mass_absorption("V2O5", energy)
+    >>> film = Standard("film", "film", 0.0, energy, od, formula="V2O5")
+    >>> round(fit_standard(film).areal_mass, 7)
+    1e-05
+    """
+    where = f"standard {standard.id!r}"
+    if standard.scale == "mass_absorption":
+        raise LibraryError(
+            "is in cm2/g already", where, "scale the optical density it was made from"
+        )
+    _require_formula(standard)
+    options = {"sd": standard.spectrum_sd, **options}
+    try:
+        return fit_mass_scale(standard.energy, standard.spectrum, standard.formula, **options)
+    except LibraryError as error:
+        of = f"{where} ({error.where})" if error.where else where
+        raise LibraryError(error.what, of, error.remedy) from None
 
 
 def thickness_nm(areal_mass: float, density: float) -> float:
@@ -327,10 +378,19 @@ def _gain(mu: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return weight * apart / (weight @ apart**2)
 
 
-def _noise(gain: np.ndarray, residual: np.ndarray, sd: np.ndarray | None) -> float:
+def _noise(
+    gain: np.ndarray, residual: np.ndarray, below: np.ndarray, sd: np.ndarray | None
+) -> float:
     """Standard deviation (g/cm2) of the areal mass by noise alone."""
     if sd is not None:
         return float(np.sqrt(((gain * sd) ** 2).sum()))
-    freedom = residual.size - 2
-    # nu / (nu - 2) times the variance RSS / nu.
-    return float(np.sqrt((gain**2).sum() * (residual**2).sum() / (freedom - 2)))
+    windows = (below, ~below)
+    freedom = np.array([one.sum() - 1 for one in windows])
+    scatter = [float(residual[one].var(ddof=1)) for one in windows]
+    variance = np.array(
+        [v * (gain[one] ** 2).sum() for v, one in zip(scatter, windows, strict=True)]
+    )
+    if not variance.sum() > 0:
+        return 0.0
+    together = variance.sum() ** 2 / (variance**2 / freedom).sum()
+    return float(np.sqrt(variance.sum()) * stats.t.ppf(_WITHIN_SD, together))

@@ -31,6 +31,9 @@ _EARLY = {
     **{"C K": 1.5, "N K": 16.0, "O K": 17.0, "F K": 16.0},
     **{"Co L3": 3.5, "Ni L3": 2.5, "Cu L3": 3.5},
 }
+#: How far (eV) above its tabulated edge resonances of molecular orbitals reach, where that is more
+#: than 5 eV: 30 eV above where the solid begins to absorb. (Those of O K in oxides end sooner.)
+_RESONANCES = {"B K": 30.0, "C K": 30.0, "N K": 18.0, "F K": 18.0}
 #: White lines of rare earths (M5, M4) stand below the tabulated edge by this part of its energy.
 _EARLY_M = 0.006
 #: Edges closer than this (eV) count as one.
@@ -48,14 +51,18 @@ def choose_windows(
     windows: Sequence[Sequence[float]] | None,
 ) -> Windows:
     """The two windows: those given, if they will do, or those that suit the range."""
-    zones = forbidden_zones(formula, float(energy[0]), float(energy[-1]))
+    low, high = float(energy[0]), float(energy[-1])
+    zones = forbidden_zones(formula, low, high)
     if not zones:
         raise LibraryError(
             f"{formula} has no edge between {energy[0]:g} and {energy[-1]:g} eV",
             remedy="give a spectrum that begins below an edge and ends above it",
         )
     at = energy[usable]
-    return _suitable(formula, at, zones) if windows is None else _given(formula, at, zones, windows)
+    if windows is not None:
+        return _given(formula, at, zones, windows)
+    floors = [np.floor(2 * floor) / 2 for *_, floor in _zones(formula, low, high)]
+    return _suitable(formula, at, zones, floors)
 
 
 def in_window(energy: np.ndarray, window: tuple[float, float]) -> np.ndarray:
@@ -83,24 +90,33 @@ def as_text(windows: Windows) -> str:
     return ", ".join(f"{low:.7g}-{high:.7g}" for low, high in windows) + " eV"
 
 
-@lru_cache(maxsize=64)
 def forbidden_zones(formula: str, low: float, high: float) -> tuple[tuple[float, float], ...]:
     """Ranges (eV) between two energies where free atoms do not describe a solid, ascending.
 
     Each reaches from where a solid can begin to absorb, or either table does, to 5 eV (or 0.5 %)
-    above the highest edge of a group.
+    above the highest edge of a group; to 30 eV above K edges of light elements, whose compounds
+    have resonances there.
     """
+    return tuple((start, end) for start, end, _ in _zones(formula, low, high))
+
+
+@lru_cache(maxsize=64)
+def _zones(formula: str, low: float, high: float) -> tuple[tuple[float, float, float], ...]:
+    """Of each forbidden zone its start and end, and where a window that is chosen may begin."""
     groups: list[list[float]] = []
-    for edge in edges_of(formula, low - 20 - 0.01 * low, high + 20 + 0.006 * high):
+    for edge in edges_of(formula, low - 40 - 0.01 * low, high + 20 + 0.006 * high):
         if not _steps(edge):
             continue
-        start, end = edge.energy - _early(edge), edge.energy + max(5.0, 0.005 * edge.energy)
+        start, usual = edge.energy - _early(edge), edge.energy + max(5.0, 0.005 * edge.energy)
+        end = max(usual, edge.energy + _RESONANCES.get(edge.name, 0.0))
+        floor = max(end, usual + _GUARD_ABOVE)
         if groups and start - groups[-1][1] < _APART:
-            groups[-1] = [min(groups[-1][0], start), max(groups[-1][1], end)]
+            first, last, begin = groups[-1]
+            groups[-1] = [min(first, start), max(last, end), max(begin, floor)]
         else:
-            groups.append([start, end])
-    zones = [(_table_start(formula, start, end), end) for start, end in groups]
-    return tuple((start, end) for start, end in zones if end > low and start < high)
+            groups.append([start, end, floor])
+    zones = [(_table_start(formula, start, end), end, floor) for start, end, floor in groups]
+    return tuple(zone for zone in zones if zone[1] > low and zone[0] < high)
 
 
 def _early(edge: Edge) -> float:
@@ -172,10 +188,14 @@ def _given(
     return (a, b), (c, d)
 
 
-def _suitable(formula: str, energy: np.ndarray, zones: tuple[tuple[float, float], ...]) -> Windows:
+def _suitable(
+    formula: str,
+    energy: np.ndarray,
+    zones: tuple[tuple[float, float], ...],
+    floors: Sequence[float],
+) -> Windows:
     """Last piece below the lowest group of edges that has one, and last piece of the range."""
     tops = [np.floor(2 * (start - _GUARD_BELOW)) / 2 for start, _ in zones]
-    floors = [np.floor(2 * (end + _GUARD_ABOVE)) / 2 for _, end in zones]
     pre = [
         (k, window)
         for k, (low, high) in enumerate(zip([-np.inf, *floors[:-1]], tops, strict=True))

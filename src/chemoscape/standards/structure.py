@@ -101,7 +101,14 @@ class Structure:
 
     @property
     def best_density(self) -> tuple[float, str]:
-        """Density (g/cm3) to be used, and how it is known; NaN where none can be trusted."""
+        """Density (g/cm3) to be used, and how it is known; NaN where none can be trusted.
+
+        None can where formula and Z make another than the sites and the file does not state it: Z
+        may be wrong, or the origin.
+        """
+        odd = abs(self.density_from_sites / self.density - 1) > DENSITY_TOLERANCE
+        if odd and not abs(self.density_stated / self.density - 1) <= DENSITY_TOLERANCE:
+            return np.nan, ""
         if np.isfinite(self.density):
             return self.density, "from formula, Z and cell"
         if np.isfinite(self.density_stated):
@@ -289,7 +296,8 @@ def _problems(
         problems.append(f"its cell has {one.volume:.1f} Å3, it states {block.volume:.1f} Å3")
     if close or any(text.startswith("its sites") for text in problems):
         problems.append(
-            "its coordinates may belong to another origin or setting than its symmetry operations"
+            "its Z may be wrong, or its coordinates may belong to another origin or setting than "
+            "its symmetry operations"
         )
     return tuple(problems)
 

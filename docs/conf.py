@@ -53,9 +53,10 @@ def make_generated(app: Sphinx) -> None:
     """Reference tables, and the figures that examples draw, from the code as it is."""
     folder = HERE / "generated"
     write_tables(folder)
-    example = HERE.parent / "examples" / "miscalibrated.py"
-    picture = folder / "miscalibrated.png"
-    subprocess.run([sys.executable, example, picture], check=True, capture_output=True)
+    for name in ("miscalibrated", "stress_convergence"):
+        example = HERE.parent / "examples" / f"{name}.py"
+        picture = folder / f"{name.replace('_', '-')}.png"
+        subprocess.run([sys.executable, example, picture], check=True, capture_output=True)
 
 
 def setup(app: Sphinx) -> None:

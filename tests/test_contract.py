@@ -45,6 +45,9 @@ SIGNATURES = {
     "open_results": ["path"],
     "Material": ["young_GPa", "poisson", "eigenstrain", "reference", "source", "status"],
     "Springs": ["GPa_per_um"],
+    "Cut": ["edges", "ends", "rest"],
+    "Supports": ["conditions", "parts", "rest"],
+    "von_mises_sd": ["comp", "material", "boundary", "n_draws"],
     "Region": ["x", "y", "polygon"],
 }
 

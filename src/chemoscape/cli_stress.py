@@ -78,6 +78,8 @@ class SolveOptions:
     "Triangles up to four times finer where composition changes."
     follow_phase: float | None = None
     "Composition of a phase boundary that the triangles follow."
+    cut_edges: bool = True
+    "Edges at which particles leave the image stay straight but free."
     order: Literal[1, 2] = 2
     "Order of the elements; 1 is the paper's."
     draws: int = 32
@@ -94,6 +96,7 @@ class SolveOptions:
             "mesh_size_um": self.mesh_size,
             "graded": self.graded,
             "follow_phase": self.follow_phase,
+            "cut_edges": self.cut_edges,
             "order": self.order,
             "uncertainty_draws": self.draws,
         }

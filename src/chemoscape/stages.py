@@ -237,6 +237,7 @@ def stresses(comp: xr.Dataset, recipe: Recipe) -> list[StressField]:
         plane=section.plane,
         graded=section.graded,
         follow_phase=section.follow_phase,
+        cut_edges=section.cut_edges,
         n_draws=section.uncertainty_draws if has_errors(comp) else 0,
         seed=recipe.seed,
     )

@@ -356,3 +356,30 @@ def test_unknown_boundary_is_refused_before_any_work():
 def test_reference_is_carried():
     field = stress(ellipse(), dataclasses.replace(LIXV2O5_ILLUSTRATIVE, reference=0.1))
     assert field.reference == 0.1
+
+
+def test_a_particle_that_leaves_the_image_is_not_torn_at_its_edge():
+    """A long strip across the image, composition rising across it: as if the image went on."""
+    n, across = 60, 16
+    y, x = (np.arange(size) * 0.05 for size in (across + 8, n))
+    inside = np.zeros((y.size, x.size), dtype=bool)
+    inside[4:-4] = True
+    values = np.where(inside, 0.3 + 0.2 * np.sin(3 * y)[:, None], np.nan)
+    comp = xr.Dataset(
+        {"composition": (("y", "x"), values), "mask": (("y", "x"), inside)},
+        coords={"y": ("y", y), "x": ("x", x)},
+    )
+    material = Material(43.0, 0.3, 0.02)
+    torn, whole = (stress(comp, material, cut_edges=cut) for cut in (False, True))
+    assert torn.boundary == whole.boundary == "free"
+
+    def size_at_ends(field):
+        nodes = field.dataset
+        ends = (nodes.node_x < 0.2) | (nodes.node_x > x[-1] - 0.2)
+        squares = nodes["stress_xx"] ** 2
+        return float(np.sqrt(squares.where(ends).mean() / squares.where(~ends).mean()))
+
+    assert size_at_ends(whole) == pytest.approx(1, abs=0.1)
+    assert size_at_ends(torn) < 0.8  # an end without force
+    assert whole.dataset["element_near_cut"].sum() > 0
+    assert "element_near_cut" not in torn.dataset

@@ -10,10 +10,11 @@ import xarray as xr
 
 from chemoscape.errors import ChemoscapeWarning
 from chemoscape.mechanics.boundaries import near_cut
+from chemoscape.mechanics.cuts import cut_facets
 from chemoscape.mechanics.elasticity import solve
 from chemoscape.mechanics.grids import StressField as StressField
 from chemoscape.mechanics.material import Material, Plane, largest_strain
-from chemoscape.mechanics.problem import check_maps, prepare
+from chemoscape.mechanics.problem import Problem, check_maps, prepare
 from chemoscape.mechanics.recovery import described, named_fields
 from chemoscape.mechanics.solvers import factorise
 from chemoscape.mechanics.supports import Boundary, Cut, Supports, check_boundary, with_frame
@@ -35,6 +36,7 @@ def stress(
     plane: Plane = "stress",
     graded: bool = False,
     follow_phase: float | None = None,
+    cut_edges: bool = False,
     n_draws: int = 0,
     noise_length_px: float | None = None,
     seed: int = 0,
@@ -52,6 +54,7 @@ def stress(
     plane: Plane = "stress",
     graded: bool = False,
     follow_phase: float | None = None,
+    cut_edges: bool = False,
     n_draws: int = 0,
     noise_length_px: float | None = None,
     seed: int = 0,
@@ -68,6 +71,7 @@ def stress(
     plane: Plane = "stress",
     graded: bool = False,
     follow_phase: float | None = None,
+    cut_edges: bool = False,
     n_draws: int = 0,
     noise_length_px: float | None = None,
     seed: int = 0,
@@ -98,6 +102,9 @@ def stress(
         Make triangles as small as a quarter of `mesh_size` where composition changes.
     follow_phase : float, optional
         Composition of a phase boundary that the sides of triangles follow.
+    cut_edges : bool
+        Where particles leave the image, keep that edge straight but free, whatever holds the rest,
+        and leave stress within one width of it out of the numbers (`Cut`).
     n_draws : int
         Draws of the composition's errors for `von_mises_sd`; 0: none. See `von_mises_sd`.
     noise_length_px, seed
@@ -133,11 +140,12 @@ def stress(
     )
     fields = []
     for each in boundaries:
-        held = with_frame(each, problem.frame)
+        held = with_frame(_cut(each, problem) if cut_edges else each, problem.frame)
         factor = factorise(problem.system, held)
         solution = solve(problem.system, problem.eigenstrain, held, factor=factor)
         dataset = named_fields(solution, problem.composition, material).assign_attrs(problem.facts)
         dataset = _marked_near_cuts(dataset, near_cut(problem.system, held), held)
+        dataset = dataset.assign_attrs(boundary=str(each))
         _warn_of_large_strain(dataset, material)
         if errors is not None:
             spread = spread_of(problem, held, factor, errors, seed=seed)
@@ -199,6 +207,14 @@ def von_mises_sd(
         seed=seed,
         **how,
     )
+
+
+def _cut(boundary: Boundary, problem: Problem) -> Boundary:
+    """The same boundary with straight, free edges where the image cuts particles."""
+    if isinstance(boundary, Cut | Supports):
+        return boundary
+    sides = cut_facets(problem.system.mesh, problem.frame)
+    return Cut(rest=boundary) if any(len(side) for side in sides.values()) else boundary
 
 
 def _with_spread(dataset: xr.Dataset, spread: Spread) -> xr.Dataset:

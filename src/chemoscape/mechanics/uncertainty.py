@@ -87,7 +87,7 @@ def errors_of(comp: xr.Dataset, n_draws: int, noise_length_px: float | None = No
     n_draws : int
         Two or more.
     noise_length_px : float, optional
-        By default the attribute of that name, else 0.
+        In pixels of the stack; by default the map's attribute of that name, else 0.
 
     Raises
     ------
@@ -100,9 +100,10 @@ def errors_of(comp: xr.Dataset, n_draws: int, noise_length_px: float | None = No
         raise RecipeError(
             f"{n_draws} draws have no standard deviation", remedy="ask for 2 or more, such as 64"
         )
-    length = float(
-        comp.attrs.get("noise_length_px", 0.0) if noise_length_px is None else noise_length_px
-    )
+    given = noise_length_px
+    if given is None:  # of the map's own pixels, finer than those of the stack by `refine`
+        given = comp.attrs.get("noise_length_px", 0.0) / int(comp.attrs.get("refine", 1))
+    length = float(given)
     if not 0 <= length < np.inf:
         raise RecipeError(
             f"a noise length of {length:g} pixels is impossible", remedy="give 0 or more"

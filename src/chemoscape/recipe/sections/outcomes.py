@@ -134,6 +134,11 @@ class Stress(Section):
     follow_phase: float | None = Field(
         None, description="composition of a phase boundary that the elements follow; default: none"
     )
+    cut_edges: bool = Field(
+        True,
+        description="particles that leave the image: that edge stays straight but free, and stress "
+        "within one width of it is left out of the numbers",
+    )
     order: Literal[1, 2] = Field(2, description="order of the elements; 1 is the paper's")
     plane: Literal["stress", "strain", "generalised"] = Field(
         "stress",

@@ -82,7 +82,7 @@ class SolveOptions:
     "Edges at which particles leave the image stay straight but free."
     order: Literal[1, 2] = 2
     "Order of the elements; 1 is the paper's."
-    draws: int = 32
+    draws: int = 16
     "Draws of the composition's errors, where they are known; 0: none."
     noise_length_px: float | None = None
     "Standard deviation, pixels, of the Gaussian that the composition's noise went through."

@@ -182,7 +182,7 @@ def test_core_shell_disk_that_counts_from_another_reference(core_shell_mesh, bou
 
 def test_phase_boundary_across_the_triangles():
     """Case d where no side follows the boundary: 18 to 30 % of error, falling as h^0.5."""
-    sides = (8, 24)
+    sides = (8, 20)
     meshes = [triangulate([circle(R, 6 * n)], R / n) for n in sides]
     for order in (1, 2):
         errors = []
@@ -212,8 +212,15 @@ def inside_an_ellipse(a, b, nu, eigenstrain):
     return np.array([[xxxx, xxyy, 0], [yyxx, yyyy, 0], [0, 0, shear]]) @ eigenstrain
 
 
-@pytest.mark.parametrize(("a", "b", "corners"), [(1.0, 1.0, 600), (0.7, 1.0, 600), (1.0, 0.4, 480)])
-def test_ellipse_in_a_large_plate(a, b, corners):
+@pytest.mark.parametrize(
+    ("a", "b", "corners", "planes"),
+    [
+        (1.0, 1.0, 600, ["strain"]),
+        (0.7, 1.0, 600, ["stress", "strain"]),
+        (1.0, 0.4, 480, ["stress"]),
+    ],
+)
+def test_ellipse_in_a_large_plate(a, b, corners, planes):
     """Case e, R/a = 60: uniform D (S - I) e inside; plane stress is nu -> nu/(1+nu)."""
     far = 60.0
     ellipse = shapely.affinity.scale(circle(1.0, corners), a, b, origin=(0, 0))
@@ -227,7 +234,8 @@ def test_ellipse_in_a_large_plate(a, b, corners):
     mesh = triangulate([circle(far, 80)], 5.0, embedded=[ellipse], size_field=sizes)
     core = shapely.contains_xy(ellipse, *mesh.points[mesh.triangles].mean(axis=1).T)
     assert mesh.areas[core].sum() == pytest.approx(ellipse.area, rel=1e-9)
-    for plane, nu in (("stress", NU / (1 + NU)), ("strain", NU)):
+    for plane in planes:
+        nu = NU if plane == "strain" else NU / (1 + NU)
         stiffness = MATERIAL.stiffness(plane)
         system = assemble(mesh, stiffness)
         inside = np.broadcast_to(core[:, None], system.basis.dx.shape)

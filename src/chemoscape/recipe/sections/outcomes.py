@@ -145,7 +145,7 @@ class Stress(Section):
         description="plane stress, plane strain, or a strain across that is uniform in a particle",
     )
     uncertainty_draws: int = Field(
-        32,
+        16,
         ge=0,
         description="draws of the composition's errors for the error of the stress; 0: none",
     )

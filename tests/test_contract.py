@@ -147,6 +147,7 @@ ROOMS = [
     "demo",
     "console",
     "cli_particles",
+    "cli_adding",
     "cli_library",
     "cli_standards",
     "cli_stress",

@@ -8,8 +8,8 @@ from typing import Literal
 
 from cyclopts import App
 
+from chemoscape.cli_adding import add_standards
 from chemoscape.cli_library import (
-    add_standards,
     attach,
     calibrate_standard,
     export_standards,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from chemoscape.errors import FileFormatError
-from chemoscape.standards.files import read_xdi, write_xdi
+from chemoscape.standards.files import read_xdi, replace_files, xdi_text
 from chemoscape.standards.folder import shipped_libraries
 
 
@@ -33,13 +33,13 @@ def test_shipped_files_follow_the_grammar(name: str) -> None:
 
 def test_round_trip(tmp_path: Path) -> None:
     energy = np.array([510.0, 510.25, 511.0])
-    write_xdi(
-        tmp_path / "a.xdi",
+    text = xdi_text(
         {"energy": energy, "od": energy / 7, "od_sd": energy * 1e-6},
         {"energy": "eV"},
         {"Element.symbol": "V", "Standard.label": "a: b"},
         "first\nsecond",
     )
+    replace_files({tmp_path / "a.xdi": text.encode()})
     again = read_xdi(tmp_path / "a.xdi")
     np.testing.assert_array_equal(again.columns["energy"], energy)
     np.testing.assert_allclose(again.columns["od"], energy / 7, rtol=1e-6)

@@ -162,17 +162,6 @@ def xdi_text(
     return "\n".join([*head, *rows]) + "\n"
 
 
-def write_xdi(
-    path: str | Path,
-    columns: Mapping[str, np.ndarray],
-    units: Mapping[str, str],
-    fields: Mapping[str, str],
-    comments: str = "",
-) -> None:
-    """Write `xdi_text` to a file; replaced when it exists."""
-    replace_files({Path(path): xdi_text(columns, units, fields, comments).encode()})
-
-
 def _unchanged(energy: np.ndarray, places: int) -> bool:
     """Whether energies are the same when written to so many decimals."""
     return bool(np.abs(np.round(energy, places) - energy).max() < 1e-7)

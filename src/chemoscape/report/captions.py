@@ -21,9 +21,11 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     ),
     "stress": (
         "Stress",
-        "Von Mises stress and the stress components on the finite-element mesh. Each quantity has "
-        "one colour scale for all boundaries. Free: the outline is not held; fixed: it cannot "
-        "move. A real particle lies between the two.",
+        "Von Mises stress and the stress components on the finite-element mesh; where the errors "
+        "of composition are known, the standard deviation that they give it, and the elastic "
+        "energy. Each quantity has one colour scale for all boundaries. Free: the outline is not "
+        "held; fixed: it cannot move. A real particle lies between the two. Edges at which the "
+        "image cuts particles stay straight but free, unless the recipe turns that off.",
     ),
     "composite": (
         "Composite of the weights",

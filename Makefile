@@ -46,7 +46,7 @@ bench-peers: $(VENV)/.dev .venv-peers/.made  ## the same work by MANTiS, HyperSp
 	@echo "setting up .venv-peers with the newest releases of the peers (about a minute, once)"
 	rm -rf .venv-peers && $(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check \
-	  mantis-xray hyperspy pystackreg scikit-image ngsolve
+	  mantis-xray hyperspy pymcr pystackreg scikit-image ngsolve
 	@touch $@
 
 format: $(VENV)/.dev  ## put the code into shape

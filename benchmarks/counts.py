@@ -9,7 +9,7 @@ import limits
 import numpy as np
 import phantoms
 import xarray as xr
-from measure import best, free_bytes, heading, row
+from measure import best, heading, note, row
 from targets import LOOK, OPTICAL_DENSITY, REGISTRATION
 
 import chemoscape as cs
@@ -42,22 +42,6 @@ def optical_density(stack: xr.DataArray) -> None:
         limits.step("level lines", lambda: level_lines(stack), copy, stack=values, repeat=2)
 
 
-def growth(largest: int, n_energy: int) -> None:
-    """Cost of optical density against the number of pixels, which is to be a straight line."""
-    heading(f"optical density against pixels, {n_energy} energies", memory=False)
-    for n_pixels in (10_000, 100_000, 1_000_000, 10_000_000):
-        if n_pixels > largest:
-            break
-        needed = 4 * 4 * n_pixels * n_energy  # the stack, its density, variance and some room
-        if needed > free_bytes():
-            print(f"{n_pixels:,} pixels: left out, {needed / 1e9:.0f} GB of memory are not free")
-            break
-        stack = phantoms.core_shell(n_pixels, n_energy)
-        seconds = best(lambda stack=stack: cs.optical_density(stack), 5 if n_pixels < 1e6 else 2)
-        each = seconds / stack[0].size
-        row(f"{stack[0].size:,} pixels", seconds, f"{1e6 * each:.2f} µs/pixel")
-
-
 def drift(n_energy: int, side: int, folder: Path) -> None:
     """Registration and resampling of a drifting stack, with the error against its truth."""
     truth = phantoms.drifting(n_energy, side)
@@ -76,7 +60,7 @@ def drift(n_energy: int, side: int, folder: Path) -> None:
         repeat=2,
     )
     rms, worst = truth.error_px(measured[-1].shifts)
-    print(
+    note(
         f"  error {rms:.3f} px rms, {worst:.2f} px at worst, of a drift of up to "
         f"{np.abs(truth.displacement).max():.1f} px; Cramér-Rao bound {truth.bound_px:.3f} px"
     )

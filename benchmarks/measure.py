@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 Work = Callable[[], object]
@@ -84,16 +84,85 @@ def side_by_side(works: list[Work], repeat: int) -> list[Cost]:
     return costs
 
 
+@dataclass(frozen=True)
+class Row:
+    """A line of the table, as it was printed."""
+
+    what: str
+    seconds: float
+    ratio: str
+    target: str
+    memory: str
+
+    @property
+    def verdicts(self) -> int:
+        """How many aims it was held against, in time and in memory."""
+        return sum(f"{self.target} {self.memory}".count(word) for word in ("met", "MISSED"))
+
+    @property
+    def missed(self) -> int:
+        """How many of them it missed."""
+        return f"{self.target} {self.memory}".count("MISSED")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the table: its title, and its rows and remarks in their order."""
+
+    title: str
+    lines: list[Row | str] = field(default_factory=list)
+
+
+#: All that was printed in this process, for a report.
+PRINTED: list[Section] = []
+
+
 def row(what: str, seconds: float, ratio: str = "", target: str = "", memory: str = "") -> None:
     """Print a line of the table."""
-    line = f"{what:<{WIDTH}}{seconds:10.3f} s  {ratio:<24}{target:<16}{memory}"
+    _lines().append(Row(what, seconds, ratio, target, memory))
+    line = f"{what:<{WIDTH}}{seconds:10.3f} s  {ratio:<23} {target:<15} {memory}"
     print(line.rstrip(), flush=True)
 
 
 def heading(title: str, memory: bool = True) -> None:
     """Print the title of a part of the table and its columns."""
+    PRINTED.append(Section(title))
     peak = "peak memory" if memory else ""
     print(f"\n{title:<{WIDTH}}{'seconds':>12}  {'ratio':<24}{'target':<16}{peak}".rstrip())
+
+
+def note(text: str) -> None:
+    """Print a remark below the rows."""
+    _lines().append(text.strip())
+    print(text, flush=True)
+
+
+def attempt(part: str, work: Callable[..., object], *arguments: object) -> object:
+    """Do a part of the benchmark; one that fails says so, returns None, and the rest goes on."""
+    try:
+        return work(*arguments)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the other parts can still be had
+        failed(part, error)
+        return None
+
+
+#: Parts that failed in this process.
+FAILED: list[str] = []
+
+
+def failed(part: str, why: Exception | str) -> None:
+    """Say that a part failed, and keep its name."""
+    home = f"{Path(__file__).resolve().parents[1]}/"
+    reason = " ".join(str(why).replace(home, "").split())[:300]
+    kind = f"{type(why).__name__}: " if isinstance(why, Exception) else ""
+    note(f"FAILED: {part}: {kind}{reason}")
+    FAILED.append(part)
+
+
+def _lines() -> list[Row | str]:
+    if not PRINTED:
+        PRINTED.append(Section(""))
+    return PRINTED[-1].lines
 
 
 def stacks_of(extra_bytes: float, stack_bytes: int) -> str:
@@ -112,6 +181,13 @@ def machine() -> str:
                 break
     busy = f", load {os.getloadavg()[0]:.1f} before" if hasattr(os, "getloadavg") else ""
     return f"{available} cores of {name}{busy}"
+
+
+def memory_bytes() -> float:
+    """Memory of the machine; NaN where the system does not say."""
+    with suppress(OSError, ValueError, AttributeError):
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return math.nan
 
 
 def free_bytes() -> float:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
-from measure import Cost, cost, heading, row
+from measure import Cost, cost, heading, note, row
 
 from chemoscape.errors import ChemoscapeError
 from chemoscape.particles.generator import make_ensemble
@@ -25,7 +25,7 @@ def particles() -> None:
     try:
         detector = Detector.open()
     except ChemoscapeError as error:
-        print(error)
+        note(str(error))
         return
     inside = [0.0]
     timed = replace(

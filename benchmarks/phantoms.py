@@ -11,6 +11,7 @@ from scipy.special import erfc
 from chemoscape import simulate
 from chemoscape import stack as stacks
 from chemoscape.blocks import for_each_band
+from chemoscape.standards.folder import open_library
 
 #: Pixels over which an edge of a rod falls, and where nothing of it is left to double precision.
 SOFT, REACH = 2.0, 14.0
@@ -62,16 +63,22 @@ class Drifting:
 
 
 def drifting(
-    n_energy: int = 250, side: int = 512, *, counts: float = 400.0, wander_px: float = 0.35
+    n_energy: int = 250,
+    side: int = 512,
+    *,
+    counts: float = 400.0,
+    wander_px: float = 0.35,
+    of_library: bool = False,
 ) -> Drifting:
     """Rods of two materials that wander, each frame evaluated where it lies.
 
-    One material is the brighter before the edge and the darker after it. Noise is Poisson's;
-    `bound_px` is the Cramér-Rao bound of a frame's shift when all else is known.
+    One material is the brighter before the edge and the darker after it, or both are standards of
+    the library. Noise is Poisson's; `bound_px` is the Cramér-Rao bound of a frame's shift when all
+    else is known.
     """
     random = np.random.default_rng(1)
     energy = np.linspace(508.0, 538.0, n_energy)
-    absorption = _two_materials(energy)
+    absorption = _two_standards(energy) if of_library else _two_materials(energy)
     displacement = random.normal(0.0, wander_px, (n_energy, 2)).cumsum(axis=0)
     rods = [_Rod.random(random, side, k % 2) for k in range(round(side * side / 4000))]
     i0 = counts * np.linspace(1.0, 0.8, n_energy)
@@ -100,6 +107,13 @@ def _two_materials(energy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     edge = 0.5 * (1 + np.tanh((energy - 517.0) / 0.8))
     first = 0.15 + 0.9 * edge + np.exp(-(((energy - 518.5) / 0.8) ** 2))
     second = 0.55 - 0.3 * edge + 0.25 * np.exp(-((energy - 523.0) ** 2))
+    return first, second
+
+
+def _two_standards(energy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Absorption of the library's first and fifth standard, 1 at its highest."""
+    spectra = open_library("lixv2o5-model").spectra(energy).values[[0, 4]]
+    first, second = spectra / spectra.max()
     return first, second
 
 

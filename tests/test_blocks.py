@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import dask.array as da
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chemoscape import blocks
+from chemoscape.preprocess.counting import Sums
 
 
 @pytest.fixture
@@ -112,7 +114,7 @@ def test_a_listener_ends_the_work() -> None:
 
 
 def test_iterate(cube: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "BAND_BYTES", 4 * 4 * 5 * 7)
+    monkeypatch.setattr(blocks._sizes, "BAND_BYTES", 4 * 4 * 5 * 7)
     for one in (cube, lazy(cube)):
         stack = xr.DataArray(one, dims=("energy", "y", "x"))
         parts = list(blocks.iterate(stack))
@@ -139,3 +141,156 @@ def test_rows_per_band(shape: tuple[int, int, int], together: int) -> None:
 
 def test_memory_limit_is_a_share() -> None:
     assert 10_000_000 < blocks.memory_limit() < 100_000_000_000_000
+
+
+# ------------------------------------------------------------- passes that are kept and taken up
+
+
+class Source:
+    """A lazy stack that counts how often its bands are read, and may fail."""
+
+    def __init__(self, cube: np.ndarray, rows: int = 6) -> None:
+        self.cube, self.rows = cube, rows
+        self.read: list[int] = []
+        self.fails_at: int | None = None
+
+    def _band(self, band: np.ndarray, block_info: dict) -> np.ndarray:
+        number = block_info[0]["chunk-location"][1]
+        if number == self.fails_at:
+            raise OSError("the disk is gone")
+        self.read.append(number)
+        return band
+
+    @property
+    def lazy(self) -> da.Array:
+        return lazy(self.cube, self.rows).map_blocks(self._band, meta=self.cube[:0, :0, :0])
+
+
+def doubled(band: np.ndarray) -> np.ndarray:
+    return 2 * band
+
+
+def test_several_maps_are_computed_in_one_pass(cube: np.ndarray) -> None:
+    source = Source(cube)
+    stack = source.lazy
+    twice = blocks.map_blocks(doubled, stack, leading=(4,))
+    total = blocks.map_blocks(lambda band: band.sum(axis=0), stack, leading=())
+    few = blocks.thinned(stack, 9)
+    here = np.arange(3)
+    told: list[tuple[int, int]] = []
+    with blocks.reporting(lambda *far: told.append(far)):
+        found = blocks.computed(twice, here, total, few)
+    assert sorted(source.read) == [0, 1, 2, 3]
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    np.testing.assert_array_equal(found[0], 2 * cube)
+    assert found[1] is here
+    np.testing.assert_array_equal(found[2], cube.sum(axis=0))
+    np.testing.assert_array_equal(found[3], blocks.thinned(cube, 9))
+    assert found[3].shape == (4, 3, 1)
+
+
+@given(rows=st.integers(1, 23), step=st.integers(1, 30))
+@settings(max_examples=30, deadline=None)
+def test_thinned_bands_are_the_thinned_image(rows: int, step: int) -> None:
+    image = np.arange(23 * 5, dtype=float).reshape(1, 23, 5)
+    np.testing.assert_array_equal(
+        blocks.thinned(lazy(image, rows), step).compute(), blocks.thinned(image, step)
+    )
+
+
+def test_a_dataset_is_loaded_in_one_pass(cube: np.ndarray) -> None:
+    source = Source(cube)
+    stack = source.lazy
+    maps = xr.Dataset(
+        {
+            "twice": (("energy", "y", "x"), 2 * stack, {"units": "1"}),
+            "first": (("y", "x"), stack[0]),
+            "there": ("energy", np.arange(4)),
+        }
+    )
+    found = blocks.loaded(maps)
+    assert sorted(source.read) == [0, 1, 2, 3]
+    np.testing.assert_array_equal(found.twice, 2 * cube)
+    assert found.twice.attrs == {"units": "1"}
+    assert isinstance(found["first"].variable._data, np.ndarray)
+
+
+def test_reductions_fold_in_order_whatever_comes_first(cube: np.ndarray) -> None:
+    def slow_at_first(band: np.ndarray) -> list[float]:
+        time.sleep(0.05 * (band[0, 0, 0] == cube[0, 0, 0]))
+        return [float(band[0, 0, 0])]
+
+    found = blocks.reduce_blocks(slow_at_first, list.__add__, lazy(cube, 3))
+    assert found == cube[0, ::3, 0].tolist()
+
+
+@dataclass
+class Unknown:
+    """Not ours: it is not kept."""
+
+    value: float
+
+
+def test_an_ended_work_goes_on_where_it_was(cube, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("chemoscape.blocks._checkpoint.SMALL_BYTES", 0)
+    folder, source = tmp_path / "passes", Source(cube)
+
+    def work() -> tuple:
+        total = blocks.reduce_blocks(
+            lambda band: (Sums(band.sum(axis=(1, 2)), np.float64(band.size)), None, "rows"),
+            lambda a, b: (a[0] + b[0], None, "rows"),
+            source.lazy,
+        )
+        maps = blocks.computed(blocks.map_blocks(doubled, source.lazy, leading=(4,)))
+        return total, maps[0]
+
+    source.fails_at = None
+    with blocks.workers(1):
+        source.fails_at = 2
+        with pytest.raises(OSError, match="gone"), blocks.checkpoint(folder, "a recipe"):
+            work()
+        assert 2 not in source.read  # nothing is kept of a sum that was not finished
+        source.fails_at, source.read = None, []
+
+        def second(done: int, of: int) -> None:
+            source.fails_at = 2 if len(source.read) > 4 else None
+
+        interrupted = pytest.raises(OSError, match="gone")
+        with interrupted, blocks.checkpoint(folder, "a recipe"), blocks.reporting(second):
+            work()
+        begun = len(source.read) - 4
+        assert 0 < begun < 4
+        source.fails_at, source.read = None, []
+        with blocks.checkpoint(folder, "a recipe"):
+            total, maps = work()
+            assert len(source.read) == 4 - begun  # and no sum anew
+        np.testing.assert_array_equal(maps, 2 * cube)
+        assert isinstance(total[0], Sums)
+        assert total[1:] == (None, "rows")
+        np.testing.assert_allclose(total[0].total, cube.sum(axis=(1, 2)), rtol=1e-6)
+    assert not folder.exists()
+
+
+def test_what_another_work_left_is_not_used(cube, tmp_path) -> None:
+    folder, source = tmp_path / "passes", Source(cube)
+
+    def work(name: str, fail: bool) -> None:
+        with blocks.checkpoint(folder, name):
+            blocks.reduce_blocks(np.sum, np.add, source.lazy)
+            blocks.reduce_blocks(lambda band: Unknown(0.0), lambda a, b: a, source.lazy)
+            if fail:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work("one", True)
+    assert [path.name for path in sorted(folder.iterdir())] == ["001-sum.npz", "work.txt"]
+    with pytest.raises(KeyboardInterrupt):
+        work("one", True)
+    assert len(source.read) == 8 + 4
+    (folder / "001-sum.npz").write_bytes(b"PK cut off")
+    with pytest.raises(KeyboardInterrupt):
+        work("one", True)
+    assert len(source.read) == 8 + 4 + 8
+    work("another", False)
+    assert len(source.read) == 8 + 4 + 8 + 8
+    assert not folder.exists()

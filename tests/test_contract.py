@@ -136,6 +136,7 @@ ROOMS = [
     "simulate",
     "recipe",
     "products",
+    "one_pass",
     "summaries",
     "report",
     "stages",
@@ -146,11 +147,13 @@ ROOMS = [
     "look",
     "demo",
     "console",
+    "batch",
     "cli_particles",
     "cli_adding",
     "cli_library",
     "cli_standards",
     "cli_stress",
+    "cli_run",
     "cli",
 ]
 

@@ -52,6 +52,7 @@ _PUBLIC = {
     "ensemble_statistics": "chemoscape.particles.statistics",
     "simulate": "chemoscape.simulate",
     "run": "chemoscape.workflow",
+    "run_batch": "chemoscape.batch",
     "open_results": "chemoscape.results",
 }
 

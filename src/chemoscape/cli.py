@@ -18,13 +18,13 @@ from cyclopts import App, CycloptsError, Parameter
 
 from chemoscape import __version__
 from chemoscape.cli_particles import particles_app
+from chemoscape.cli_run import run_recipe
 from chemoscape.cli_standards import standards_app
 from chemoscape.cli_stress import stress_of_a_map
 from chemoscape.console import (
     answer,
     log_defect,
     progress_bar,
-    run_in_lines,
     warnings_in_a_line,
 )
 from chemoscape.errors import ChemoscapeError, RecipeError
@@ -40,6 +40,7 @@ app = App(
 )
 app.command(standards_app)
 app.command(particles_app)
+app.command(run_recipe, name="run")
 app.command(stress_of_a_map, name="stress")
 
 
@@ -273,105 +274,6 @@ def init(
     write_text(target, text, overwrite=overwrite)
     print(f"wrote {target}; run it with: chemoscape run {target}", file=sys.stderr)
     return 0
-
-
-@app.command
-def run(
-    recipe: Path,
-    /,
-    *,
-    input: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
-    output: Path | None = None,
-    set: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
-    overwrite: bool = False,
-    json: bool = False,
-) -> int:
-    """Carry out a recipe: stack in, maps, stress, figures and report out.
-
-    Examples:
-    chemoscape run wire.toml
-    chemoscape run wire.toml --input monday/*.hdr --output monday --set clusters.n_clusters=3
-
-    Parameters
-    ----------
-    recipe
-        The recipe (TOML); chemoscape init STACK writes one.
-    input
-        Stacks to use instead of the recipe's; with several, each gets its own folder in --output.
-    output
-        Folder for the results; default: the recipe's name with -results.
-    set
-        Changes to the recipe, section.key=value.
-    overwrite
-        Replace earlier results.
-    json
-        Print the summary as JSON; of several stacks, a list.
-    """
-    from chemoscape.recipe import parse_change
-
-    changes = dict(parse_change(text) for text in set or [])
-    folder = output or Path(f"{recipe.stem}-results")
-    if input is None or len(input) == 1:
-        if input:
-            changes["input.path"] = str(input[0].absolute())
-        summary, text = _run_one(recipe, changes, folder, overwrite)
-        answer(summary, text, json)
-        return 0
-    folders = _folder_of_each(input, folder)
-    failures = []
-    summaries = []
-    for path, its_folder in folders.items():
-        try:
-            one = {**changes, "input.path": str(path.absolute())}
-            summary, text = _run_one(recipe, one, its_folder, overwrite)
-        except Exception as error:  # noqa: BLE001 - one bad stack must not stop the night's batch
-            failures.append(_complain(error))
-            continue
-        summaries.append(summary)
-        if not json:
-            print(text)
-    if json:
-        answer(summaries, "", json)
-    if failures:
-        print(f"chemoscape: {len(failures)} of {len(input)} stacks failed.", file=sys.stderr)
-    return min(failures, default=0)
-
-
-def _folder_of_each(stacks: list[Path], folder: Path) -> dict[Path, Path]:
-    """The results folder of every stack; no two may share one."""
-    if not stacks:
-        raise RecipeError("--input names no file", remedy="name one or more stacks after it")
-    taken: dict[Path, Path] = {}
-    for path in stacks:
-        its_folder = folder / path.stem
-        if its_folder in taken:
-            raise RecipeError(
-                f"{taken[its_folder]} and {path} would both be written there",
-                str(its_folder),
-                "run them one by one, each with its own --output",
-            )
-        taken[its_folder] = path
-    return {path: its_folder for its_folder, path in taken.items()}
-
-
-def _run_one(
-    recipe: Path, changes: dict[str, Any], folder: Path, overwrite: bool
-) -> tuple[dict[str, Any], str]:
-    """Run one recipe on one stack; its summary for a machine and for a person."""
-    from chemoscape import workflow
-    from chemoscape.recipe import read_recipe
-    from chemoscape.results import summary_of
-
-    read = read_recipe(recipe, changes)
-    with progress_bar(Path(read.input.path).name or recipe.name) as progress:
-        tree = workflow.run(read, output=folder, overwrite=overwrite, progress=progress)
-    summary = summary_of(tree)
-    per_eV = tree["composition"].attrs["mean_per_eV"] if "composition" in tree.children else None
-    for warning in summary.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    page = f": open {folder / 'report.html'}" if read.report.enabled else ""
-    print(f"written to {folder}{page}", file=sys.stderr)
-    return summary.model_dump(mode="json"), run_in_lines(summary, per_eV)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from chemoscape.chemistry import composition
 from chemoscape.decompose.calibration import Anchor, shift_from_anchors
 from chemoscape.decompose.combinations.matching import library_from_clusters, match
 from chemoscape.decompose.combinations.regions import mask_of_region, region_spectra
-from chemoscape.decompose.direct import deconvolve, mean_spectrum
+from chemoscape.decompose.direct import deconvolve
 from chemoscape.decompose.energy import EnergyShift
 from chemoscape.decompose.factors.clusters import cluster, merge_clusters
 from chemoscape.decompose.factors.components import principal_components
@@ -24,13 +24,14 @@ from chemoscape.decompose.factors.nnma import factorise
 from chemoscape.decompose.factors.targets import target_tests
 from chemoscape.decompose.factors.tree import cut_clusters, split_clusters
 from chemoscape.decompose.grouping import group_weights, require_groups
+from chemoscape.decompose.sample import sample_statistics
 from chemoscape.errors import (
     ChemoscapeError,
     ChemoscapeWarning,
     FitError,
     RecipeError,
 )
-from chemoscape.preprocess.absorbance import sample_mask, smooth
+from chemoscape.preprocess.absorbance import smooth
 from chemoscape.products import Products
 from chemoscape.recipe import (
     Recipe,
@@ -123,22 +124,29 @@ def anchored(od: xr.Dataset, recipe: Recipe) -> EnergyAxis:
     anchors = [Anchor(**table.model_dump()) for table in recipe.calibration.anchors]
     if not (anchors and recipe.calibration.enabled):
         return None
-    sample = sample_mask(od).values
-    if not sample.any() and any(anchor.found is None for anchor in anchors):
+    known = sample_statistics(od)
+    if not known["sample"].values.any() and any(anchor.found is None for anchor in anchors):
         raise FitError(
             "there is no sample in the image to find the anchors in",
             remedy="say where the file has them with found = …",
         )
-    mean, _ = mean_spectrum(od["optical_density"].values, None, sample)
-    return shift_from_anchors(od["energy"].values, mean, anchors)
+    return shift_from_anchors(od["energy"].values, known["sample_mean"].values, anchors)
 
 
 def direct_route(
-    od: xr.Dataset, library: Library, recipe: Recipe, axis: EnergyAxis = None
+    od: xr.Dataset,
+    library: Library,
+    recipe: Recipe,
+    axis: EnergyAxis = None,
+    *,
+    beside: xr.Dataset | None = None,
 ) -> xr.Dataset:
-    """Orange arrows of Figure 2: every pixel against the standards."""
+    """Orange arrows of Figure 2: every pixel against the standards.
+
+    `beside` are other lazy maps, which are computed in the same pass and returned too.
+    """
     shift = _energy_shift(recipe) if axis is None else axis
-    maps = _fit(od, library, recipe, energy_shift=shift)
+    maps = _fit(od, library, recipe, energy_shift=shift, beside=beside)
     groups = {  # "matched" may have left standards out
         group: [name for name in members if name in library.names]
         for group, members in recipe.standards.groups.items()
@@ -149,7 +157,14 @@ def direct_route(
     return maps.merge(group_weights(maps, groups)).assign_attrs(maps.attrs)
 
 
-def _fit(od: xr.Dataset, library: Library, recipe: Recipe, *, energy_shift: Any) -> xr.Dataset:
+def _fit(
+    od: xr.Dataset,
+    library: Library,
+    recipe: Recipe,
+    *,
+    energy_shift: Any,
+    beside: xr.Dataset | None = None,
+) -> xr.Dataset:
     """Deconvolve as the recipe says."""
     section = recipe.deconvolution
     return deconvolve(
@@ -164,6 +179,7 @@ def _fit(od: xr.Dataset, library: Library, recipe: Recipe, *, energy_shift: Any)
         singular_values=section.singular_values,
         fit_range=section.range,
         exclude=section.exclude,
+        beside=beside,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,9 +9,9 @@ import xarray as xr
 
 from chemoscape.decompose.combinations.lcf import linear_combination_fit
 from chemoscape.decompose.energy import EnergyShift
+from chemoscape.decompose.sample import STATISTICS, sample_statistics
 from chemoscape.mechanics.fields import StressField
 from chemoscape.particles.findings import EnsembleStatistics
-from chemoscape.preprocess.absorbance import sample_mask
 from chemoscape.preprocess.artefacts import Touched
 from chemoscape.preprocess.damage import Damage
 from chemoscape.preprocess.shifts import Drift
@@ -29,6 +28,9 @@ class Products:
     drift: Drift | None = None
     drift_applied: bool = False
     od: xr.Dataset | None = None
+    #: The optical density that figures and the dose are made of: itself, or of a stack that is not
+    #: in memory every so many pixels.
+    seen: xr.Dataset | None = None
     components: xr.Dataset | None = None
     clusters: xr.Dataset | None = None
     tree: xr.Dataset | None = None
@@ -85,7 +87,9 @@ def nodes_of(recipe: Recipe, done: Products) -> dict[str, xr.Dataset]:
     if done.compositions:
         nodes["/composition"] = chosen_composition(done, recipe)
     if recipe.report.keep_optical_density:
-        nodes["/optical_density"] = done.od
+        nodes["/optical_density"] = (
+            None if done.od is None else done.od.drop_vars(STATISTICS, errors="ignore")
+        )
     if done.particles is not None:
         nodes["/particles"] = done.particles
         nodes["/particles/contacts"] = done.contacts
@@ -143,7 +147,7 @@ def _absorbance(done: Products) -> xr.Dataset | None:
     """Maps that let a reader check the optical density: background, flagged pixels, dose."""
     assert done.od is not None  # noqa: S101 - every run has an optical density
     maps = {name: done.od[name] for name in ("background", "flag") if name in done.od}
-    if done.dose is not None:
+    if done.dose is not None and done.dose.shape == done.od["optical_density"].shape[1:]:
         maps["dose"] = done.dose
     for one in done.touched:
         maps[f"touched_{one.kind}"] = one.where
@@ -157,11 +161,9 @@ def _spectra(recipe: Recipe, done: Products) -> xr.Dataset:
     """I0, the sample's mean spectrum, the standards as used, and their fit to the mean."""
     od = done.od
     assert od is not None  # noqa: S101 - every run has an optical density
-    pixels = od["optical_density"].values[:, sample_of(done).values]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # an energy without any data stays NaN
-        mean = np.nanmean(pixels, axis=1, dtype=np.float64)
-        spread = np.nanstd(pixels, axis=1, dtype=np.float64)
+    sample = sample_statistics(od)
+    mean, spread = sample["sample_mean"].values, sample["sample_spread"].values
+    n_pixels = int(sample["sample"].sum())
     out = xr.Dataset(
         {
             "mean": (
@@ -170,7 +172,7 @@ def _spectra(recipe: Recipe, done: Products) -> xr.Dataset:
                 {"long_name": "mean optical density of the sample", "units": "1"},
             ),
             "mean_sd": ("energy", spread, {"long_name": "spread over the sample's pixels"}),
-            "mean_se": ("energy", spread / np.sqrt(max(pixels.shape[1], 1))),
+            "mean_se": ("energy", spread / np.sqrt(max(n_pixels, 1))),
         },
         coords={"energy": od.energy},
     )
@@ -217,12 +219,3 @@ def _spectra(recipe: Recipe, done: Products) -> xr.Dataset:
         out[name] = ("energy", whole, {"long_name": words, "units": "1"})
     out.attrs = {"energy_shift_eV": axis.value, "r_factor": fit.r_factor}
     return out
-
-
-def sample_of(done: Products) -> xr.DataArray:
-    """Where the sample is, as the steps before agreed on."""
-    for maps in (done.direct, done.components):
-        if maps is not None:
-            return maps["sample"]
-    assert done.od is not None  # noqa: S101 - every run has an optical density
-    return sample_mask(done.od)

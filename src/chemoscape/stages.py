@@ -6,19 +6,24 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from chemoscape import __version__
 from chemoscape import stack as stacks
+from chemoscape.blocks import checkpoint, computed, is_lazy, on_cluster, reduce_blocks
 from chemoscape.errors import (
     ChemoscapeError,
     ChemoscapeWarning,
     RecipeError,
     StackError,
 )
-from chemoscape.formats import open_stack
+from chemoscape.formats import fingerprint, open_stack
 from chemoscape.mechanics.fields import StressField, stress
 from chemoscape.mechanics.uncertainty import has_errors
 from chemoscape.preprocess.absorbance import optical_density
@@ -31,11 +36,12 @@ from chemoscape.preprocess.drift import measure_drift
 from chemoscape.preprocess.shifts import Drift
 from chemoscape.preprocess.visits import on_one_grid
 from chemoscape.products import Products
-from chemoscape.recipe import (
-    OpenBeam,
-    Recipe,
-)
+from chemoscape.recipe import OpenBeam, Recipe, to_toml
 from chemoscape.region import Region
+from chemoscape.standards.library import Library
+
+#: Rows of a lazy stack that tell, as a rule, that every frame was measured.
+MEASURED_ROWS = 8
 
 
 def read(recipe: Recipe, **otherwise: Any) -> xr.DataArray:
@@ -43,7 +49,8 @@ def read(recipe: Recipe, **otherwise: Any) -> xr.DataArray:
 
     `otherwise` are options of opening that replace the recipe's.
     """
-    stack = open_stack(recipe.input.path, **{**recipe.input.options(), **otherwise})
+    lazy = {"lazy": True} if on_cluster() else {}  # the workers read the file themselves
+    stack = open_stack(recipe.input.path, **{**recipe.input.options(), **lazy, **otherwise})
     keep = measured(stack)
     for unwanted in recipe.input.drop_energies:
         apart = np.abs(stack.energy.values - unwanted)
@@ -61,14 +68,39 @@ def read(recipe: Recipe, **otherwise: Any) -> xr.DataArray:
         stack = stack.where(~table.region().mask(stack)).assign_attrs(stack.attrs)
     if recipe.input.exclude and not stack.notnull().any():
         raise RecipeError("[input] exclude leaves no pixel", remedy="exclude smaller regions")
-    return stacks.check(stack)
+    return stacks.check(stack, lazy=True)
+
+
+def refuse_too_large(stack: xr.DataArray, recipe: Recipe) -> None:
+    """Refuse, before any work, what cannot be had of a stack that is not in memory."""
+    if is_lazy(stack) and recipe.report.keep_optical_density:
+        raise RecipeError(
+            "[report] keep_optical_density is for stacks that fit into memory, this one has "
+            f"{stack.nbytes / 1e9:.0f} GB",
+            remedy="set it to false, and take that of a part with cs.optical_density",
+        )
+
+
+@contextmanager
+def kept_passes(recipe: Recipe, output: Path) -> Iterator[None]:
+    """Keep what passes over a lazy stack find beside the results, for the same recipe, input and
+    version.
+    """
+    work = "\n".join(
+        [__version__, *fingerprint(recipe.input.path, **recipe.input.options()), to_toml(recipe)]
+    )
+    with checkpoint(output.absolute().parent / f".{output.name}.passes", work):
+        yield
 
 
 def measured(stack: xr.DataArray) -> np.ndarray:
     """Which frames hold any value; those of a scan in progress that do not are left out, and the
     user was told when the stack was opened.
     """
-    seen = stack.notnull().any(("y", "x")).values
+    some = computed(stack.data[:, :MEASURED_ROWS])[0] if is_lazy(stack) else stack.values
+    seen = np.array([bool(np.isfinite(frame).any()) for frame in some])
+    if is_lazy(stack) and not seen.all():  # a scan in progress; or these rows are blank
+        seen = reduce_blocks(_frames_seen, np.logical_or, stack.data)
     if not seen.any():
         raise StackError(
             "the stack holds no value at all",
@@ -76,6 +108,11 @@ def measured(stack: xr.DataArray) -> np.ndarray:
             remedy="look at the file with chemoscape inspect",
         )
     return seen
+
+
+def _frames_seen(band: np.ndarray) -> np.ndarray:
+    """Which frames (n_energy,) of a band hold any value."""
+    return np.asarray(np.isfinite(band).any(axis=(1, 2)))
 
 
 def asked_to_mend(recipe: Recipe) -> bool:
@@ -146,7 +183,7 @@ def take_out(
     """Align the counts, or the optical density where there is one already, and crop."""
     if od is not None:
         return stack, align_density(od, drift)
-    return crop_common(align(stack, drift)), None
+    return crop_common(align(stack, drift), drift), None
 
 
 def absorb(stack: xr.DataArray, recipe: Recipe) -> xr.Dataset:
@@ -179,6 +216,8 @@ def _open_beam(i0: str | OpenBeam) -> str | Region | Levels:
 def damaged(done: Products, recipe: Recipe) -> tuple[Damage | None, xr.DataArray | None]:
     """What the beam did to the sample, and the dose (MGy); None where either cannot be told."""
     assert done.od is not None and done.library is not None  # noqa: S101, PT018 - fitted before
+    if is_lazy(done.od["optical_density"]):
+        return _damage_and_dose(done.seen, None, done.library, recipe)
     od, later = done.od, None
     if done.stack.attrs.get("n_repeated"):
         try:
@@ -191,13 +230,20 @@ def damaged(done: Products, recipe: Recipe) -> tuple[Damage | None, xr.DataArray
         else:  # an aborted second pass holds fewer energies
             visits = (od, other) if recipe.input.visit == "first" else (other, od)
             od, later = xr.align(*visits, join="inner")
+    return _damage_and_dose(od, later, done.library, recipe)
+
+
+def _damage_and_dose(
+    od: xr.Dataset | None, later: xr.Dataset | None, library: Library, recipe: Recipe
+) -> tuple[Damage | None, xr.DataArray | None]:
+    assert od is not None  # noqa: S101 - the fit came before
     try:
-        damage = radiation_damage(od, done.library, later=later)
+        damage = radiation_damage(od, library, later=later)
     except ChemoscapeError as error:
-        warnings.warn(f"radiation damage was not looked for: {error}", ChemoscapeWarning, 2)
+        warnings.warn(f"radiation damage was not looked for: {error}", ChemoscapeWarning, 3)
         damage = None
     try:
-        dose = dose_map(done.od, done.library, efficiency=recipe.damage.efficiency)
+        dose = dose_map(od, library, efficiency=recipe.damage.efficiency)
     except ChemoscapeError:
         dose = None
     return damage, dose

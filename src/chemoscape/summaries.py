@@ -9,9 +9,10 @@ import numpy as np
 import xarray as xr
 
 from chemoscape import results
+from chemoscape.blocks import is_lazy
 from chemoscape.decompose.energy import EnergyShift
 from chemoscape.formats import checksum
-from chemoscape.products import Products, chosen_composition, chosen_maps, sample_of
+from chemoscape.products import Products, chosen_composition, chosen_maps
 from chemoscape.recipe import Recipe
 
 
@@ -31,7 +32,7 @@ def summarise(
     return results.RunSummary(
         input=results.InputSummary(
             path=str(path),
-            sha256=checksum(path, **recipe.input.options()) if recipe.input.path else None,
+            sha256=_checksum(recipe, stack),
             format=str(stack.attrs.get("format", "")),
             shape=stack.shape,
             energy_range_eV=(float(stack.energy[0]), float(stack.energy[-1])),
@@ -88,6 +89,13 @@ def summarise(
         warnings=tuple(warnings),
         seconds=dict(seconds),
     )
+
+
+def _checksum(recipe: Recipe, stack: xr.DataArray) -> str | None:
+    """Of the input's files; those of a stack larger than memory are not read once more for it."""
+    if not recipe.input.path or is_lazy(stack):
+        return None
+    return checksum(Path(recipe.input.path), **recipe.input.options())
 
 
 def _calibration_summary(recipe: Recipe, done: Products) -> results.CalibrationSummary | None:
@@ -163,7 +171,7 @@ def _region_summary(one: xr.Dataset) -> results.RegionSummary:
 def _damage_summary(done: Products) -> results.DamageSummary | None:
     if done.damage is None and done.dose is None:
         return None
-    inside = np.array([]) if done.dose is None else done.dose.values[sample_of(done).values]
+    inside = np.array([]) if done.dose is None else done.dose.values  # NaN outside the sample
     known = np.isfinite(inside).any()
     return results.DamageSummary(
         dx=None if done.damage is None else done.damage.dx,

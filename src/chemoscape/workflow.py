@@ -16,8 +16,9 @@ from typing import Any
 
 import xarray as xr
 
-from chemoscape import blocks, fitting_stages, particle_stages, results, stages
+from chemoscape import blocks, fitting_stages, one_pass, particle_stages, results, stages
 from chemoscape.decompose.energy import EnergyShift
+from chemoscape.decompose.sample import with_statistics
 from chemoscape.errors import (
     ChemoscapeError,
     ChemoscapeWarning,
@@ -57,7 +58,9 @@ def run(
     recipe : Recipe, path of a TOML file, or nested tables
         What to do; see `chemoscape.recipe`.
     output : path, optional
-        Folder to write results, figures and report into; nothing is written without it.
+        Folder to write results, figures and report into; nothing is written without it. What passes
+        over a stack larger than memory have found is kept beside it until then: a run that was
+        ended, and is started again, goes on where it was.
     overwrite : bool
         Replace an earlier results folder.
     progress : callable, optional
@@ -73,10 +76,12 @@ def run(
     ChemoscapeError
         Anything that the user can mend.
     """
-    if output is not None:
-        results.refuse_existing(output, overwrite=overwrite)  # before the work, not after
-    outcome = analyse(recipe, progress=progress)
-    if output is not None:
+    recipe = _as_recipe(recipe)
+    if output is None:
+        return analyse(recipe, progress=progress).tree
+    results.refuse_existing(output, overwrite=overwrite)  # before the work, not after
+    with stages.kept_passes(recipe, Path(output)):
+        outcome = analyse(recipe, progress=progress)
         write(outcome, output, overwrite=overwrite, progress=progress)
     return outcome.tree
 
@@ -105,7 +110,11 @@ def analyse(
     recipe = _as_recipe(recipe)
     refuse_contradictions(recipe)
     log = _Log(progress)
-    with log.listening(), blocks.workers(recipe.compute.threads):
+    with (
+        log.listening(),
+        blocks.workers(recipe.compute.threads),
+        blocks.cluster(recipe.compute.scheduler),
+    ):
         try:
             done = _carry_out(recipe, log)
         except ChemoscapeError as error:
@@ -139,7 +148,7 @@ def write(
     if recipe.report.enabled:
         if progress is not None:
             progress("report")
-        drawn = run_figures(outcome.tree, od=done.od, truth=truth, ensemble=done.ensemble)
+        drawn = run_figures(outcome.tree, od=done.seen, truth=truth, ensemble=done.ensemble)
         pictures = {name: figure_png(figure) for name, figure in drawn.items()}
         page = report_html(
             recipe.report.title or Path(recipe.input.path).name,
@@ -214,6 +223,7 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
     """All stages in the order of the paper's Figure 2."""
     with log.step("read"):
         done = Products(stages.read(recipe))
+        stages.refuse_too_large(done.stack, recipe)
     if stages.asked_to_mend(recipe):
         with log.step("artefacts"):
             done.stack, done.touched = stages.mend(done.stack, recipe)
@@ -236,11 +246,14 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
     if recipe.clusters.enabled:
         with log.step("components and clusters"):
             done.components, done.clusters, done.tree = fitting_stages.group(done.od, recipe)
+    with log.step("mean spectrum"):
+        done.od = with_statistics(done.od, done.components)
     if recipe.factorisation.enabled:
         assert done.clusters is not None  # noqa: S101 - the recipe has checked
         with log.step("factorisation"):
             done.parts = fitting_stages.factorised(done.od, done.clusters, recipe)
     if library is None:
+        one_pass.take_up(done, xr.Dataset())
         return done
     done.library = library
     axis = fitting_stages.anchored(done.od, recipe)
@@ -252,7 +265,12 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
         done.library = fitting_stages.matched_standards(done.library, done.match)
     if recipe.deconvolution.route in ("direct", "both"):
         with log.step("direct route"):
-            done.direct = fitting_stages.direct_route(done.od, done.library, recipe, axis)
+            maps = fitting_stages.direct_route(
+                done.od, done.library, recipe, axis, beside=one_pass.beside_the_fit(done)
+            )
+            done.direct = one_pass.take_up(done, maps)
+    else:
+        one_pass.take_up(done, xr.Dataset())
     if recipe.deconvolution.route != "direct":
         assert done.clusters is not None and done.match is not None  # noqa: S101, PT018 - checked
         with log.step("clustered route"):

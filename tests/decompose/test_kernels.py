@@ -8,33 +8,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import nnls
 
-from chemoscape.decompose import kernels
+from chemoscape.decompose.design import Design
+from chemoscape.decompose.pixelwise import fit_pixels
 
 
-def fit(columns, density, *, free=None, summed=None, variance=None, slopes=None):
-    """Call the kernel with fresh output arrays."""
-    n_pixels, (_, n) = len(density), columns.shape
-    weighted = variance is not None
-    out = {
-        "solution": np.empty((n_pixels, n)),
-        "covariance": np.empty((n_pixels, n, n)),
-        "per_shift": np.empty((n_pixels, n)),
-        "residual": np.empty(n_pixels),
-        "chi2": np.empty(n_pixels),
-    }
-    kernels.fit_pixels(
-        columns,
-        np.zeros_like(columns) if slopes is None else slopes,
-        np.zeros(n, dtype=bool) if free is None else free,
-        np.zeros(n) if summed is None else summed,
-        density.astype(np.float32),
-        np.ones_like(density, dtype=np.float32)
-        if variance is None
-        else variance.astype(np.float32),
-        weighted,
-        *out.values(),
+def fit(columns, density, *, free=False, variance=None, slopes=None):
+    """Fits of pixels (P, N) with columns as they are: a dictionary, pixels first."""
+    n = columns.shape[1]
+    parts = Design(columns, np.zeros_like(columns) if slopes is None else slopes, np.ones(n), n)
+    density, variance = (
+        None if one is None else one.T.astype(np.float32)[:, None] for one in (density, variance)
     )
-    return out
+    got = fit_pixels(parts, density, variance, nonnegative=not free, weighted=variance is not None)
+    row, column = np.triu_indices(n)
+    covariance = np.empty((density.shape[2], n, n))
+    covariance[:, row, column] = covariance[:, column, row] = got.covariance[:, 0].T
+    return {
+        "solution": got.solution[:, 0].T,
+        "covariance": covariance,
+        "per_shift": got.per_shift[:, 0].T,
+        "residual": got.residual[0],
+        "chi2": got.chi2[0],
+    }
 
 
 @settings(max_examples=60, deadline=None)
@@ -55,7 +50,7 @@ def test_agrees_with_weighted_least_squares_and_its_covariance():
     columns = rng.normal(size=(30, 3))
     variance = rng.uniform(0.5, 2.0, size=(4, 30)).astype(np.float32)
     density = rng.normal(size=(4, 30)).astype(np.float32)
-    got = fit(columns, density, free=np.ones(3, dtype=bool), variance=variance)
+    got = fit(columns, density, free=True, variance=variance)
     for p in range(4):
         w = 1 / variance[p].astype(float)
         covariance = np.linalg.inv(columns.T @ (w[:, None] * columns))

@@ -38,6 +38,14 @@ def library(n=3, seed=0):
     )
 
 
+def full(packed):
+    """A covariance from its upper triangle."""
+    row, column = np.triu_indices(round(np.sqrt(2 * len(packed))))
+    out = np.empty((row.max() + 1, row.max() + 1))
+    out[row, column] = out[column, row] = packed
+    return out
+
+
 def stack_of(spectra, energy=ENERGY):
     """A Stack of optical densities, one row of pixels: (n_energy, n_pixels)."""
     spectra = np.asarray(spectra, dtype=np.float32)
@@ -71,7 +79,7 @@ def test_weights_that_sum_to_one_against_a_constrained_solver(seed, nonnegative)
         weighted=True,
         sum_to_one=True,
     )
-    got = fit.solution[0] / parts.lengths
+    got = fit.solution[:, 0, 0]
 
     def squares(p):
         left = data.astype(np.float32) - model @ p[:3] - p[3]
@@ -103,8 +111,8 @@ def test_covariance_of_weights_that_sum_to_one_is_their_scatter():
         weighted=True,
         sum_to_one=True,
     )
-    weights = fit.solution / parts.lengths
-    stated = (fit.covariance / np.outer(parts.lengths, parts.lengths))[0]
+    weights = fit.solution[:, 0].T
+    stated = full(fit.covariance[:, 0, 0])
     np.testing.assert_allclose(np.cov(weights.T), stated, rtol=0.12, atol=2e-8)
     assert np.abs(stated.sum(axis=0)).max() < 1e-12 * np.abs(stated).max()
     assert np.median(fit.chi2) == pytest.approx(1, abs=0.05)
@@ -144,16 +152,17 @@ def test_truncation_keeps_what_the_largest_singular_values_tell():
     lib = library(4)
     parts = design(lib, ENERGY, 0.0, None)
     data = rng.normal(size=(ENERGY.size, 1, 7)).astype(np.float32)
-    ones = np.ones_like(data)
-    whole = project_pixels(parts, data, ones, 4)
-    cut = project_pixels(parts, data, ones, 2)
+    whole = project_pixels(parts, data, None, 4)
+    cut = project_pixels(parts, data, None, 2)
     _, values, right = np.linalg.svd(parts.columns, full_matrices=False)
-    np.testing.assert_allclose(cut.solution, whole.solution @ right[:2].T @ right[:2], atol=1e-9)
+    one, other = (fit.solution[:, 0].T * parts.lengths for fit in (whole, cut))
+    np.testing.assert_allclose(other, one @ right[:2].T @ right[:2], atol=1e-9)
     # the covariance is that of the combinations kept, and what leaving out the others has done
-    noise = cut.residual[0] ** 2 * len(data) / (len(data) - 2)
-    bias = whole.solution[0] - cut.solution[0]
+    noise = cut.residual[0, 0] ** 2 * len(data) / (len(data) - 2)
+    bias = one[0] - other[0]
     want = noise * (right[:2].T / values[:2] ** 2) @ right[:2] + np.outer(bias, bias)
-    np.testing.assert_allclose(cut.covariance[0], want, rtol=1e-7, atol=1e-12)
+    got = full(cut.covariance[:, 0, 0]) * np.outer(parts.lengths, parts.lengths)
+    np.testing.assert_allclose(got, want, rtol=1e-7, atol=1e-12)
     assert (cut.residual >= whole.residual).all()
 
 

@@ -54,7 +54,7 @@ def test_any_to_any(stack: xr.DataArray, tmp_path: Path, first: str, second: str
 def test_lazy_stacks_are_copied_band_by_band(
     stack: xr.DataArray, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "BAND_BYTES", 4 * 5 * 7 * 2)
+    monkeypatch.setattr(blocks._sizes, "BAND_BYTES", 4 * 5 * 7 * 2)
     save_stack(stack, tmp_path / "one.h5")
     lazy = open_stack(tmp_path / "one.h5", lazy=True)
     save_stack(lazy, tmp_path / f"two{ending}")
@@ -210,7 +210,7 @@ def test_files_of_frames_are_read_once(
     source, _ = open_source(tmp_path / "a.h5")
     assert source.framewise
     monkeypatch.setattr(blocks, "memory_limit", lambda: 4 * 7 * 5)
-    monkeypatch.setattr(blocks, "BAND_BYTES", 4 * 7 * 5 * 2)
+    monkeypatch.setattr(blocks._sizes, "BAND_BYTES", 4 * 7 * 5 * 2)
     convert(tmp_path / "a.h5", tmp_path / "b.zarr")
     np.testing.assert_array_equal(open_stack(tmp_path / "b.zarr", lazy=False), stack)
     assert {path.name for path in tmp_path.iterdir()} == {"a.h5", "b.zarr"}

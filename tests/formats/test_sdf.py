@@ -289,7 +289,7 @@ def test_bands_of_rows(tmp_path: Path, rows: slice, end: str) -> None:
 
 def test_lazy_is_the_same(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = data_folder / "als_fe2p" / "71214078"
-    monkeypatch.setattr(blocks, "BAND_BYTES", 123 * 125 * 4 * 20)
+    monkeypatch.setattr(blocks._sizes, "BAND_BYTES", 123 * 125 * 4 * 20)
     lazy, whole = open_stack(folder, lazy=True), open_stack(folder, lazy=False)
     assert blocks.is_lazy(lazy)
     assert lazy.data.chunks == ((123,), (20,) * 6 + (5,), (125,))

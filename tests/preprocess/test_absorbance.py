@@ -15,7 +15,7 @@ from chemoscape.formats import save_stack
 from chemoscape.preprocess import absorbance
 from chemoscape.preprocess.absorbance import count_flags, optical_density, sample_mask
 from chemoscape.preprocess.alignment import align
-from chemoscape.preprocess.density import logarithm
+from chemoscape.preprocess.density import logarithm, masks
 from chemoscape.preprocess.shifts import Drift
 from chemoscape.region import Region
 from chemoscape.stack import build, check
@@ -494,9 +494,33 @@ def test_sample_mask_of_a_lazy_stack(make_beam):
     lazy = beam.stack.chunk({"y": 17})
     od = optical_density(lazy)
     mask = sample_mask(od)
-    assert mask.chunks is None
+    assert mask.chunks is not None
     np.testing.assert_array_equal(mask, sample_mask(optical_density(beam.stack)))
     np.testing.assert_array_equal(sample_mask(od.optical_density).values[beam.disc], True)
+    assert sample_mask(od.assign(sample=mask)).identical(mask)
+
+
+def test_strips_of_a_large_image_tell_what_is_thick(make_beam, monkeypatch):
+    beam = make_beam(counts=900)
+    whole = optical_density(beam.stack)
+    exact = sample_mask(whole)
+    monkeypatch.setattr(masks, "MOST_PIXELS", 1000)
+    monkeypatch.setattr(masks, "STRIP_PIXELS", 8 * 2 * 60)
+    assert masks._strips((60, 60))[::7] == [slice(2, 4), slice(55, 57)]
+    np.testing.assert_array_equal(sample_mask(whole), exact)  # the threshold is nearly the same
+    blocks_read = []
+
+    def read(block):
+        blocks_read.append(len(block))
+        return block
+
+    counted = beam.stack.chunk({"y": 5})
+    counted = counted.copy(data=counted.data.map_blocks(read, meta=np.empty((0, 0, 0), np.float32)))
+    od = optical_density(counted)
+    blocks_read.clear()
+    lazy = sample_mask(od)
+    assert len(blocks_read) == 8
+    np.testing.assert_array_equal(lazy, exact)
 
 
 def test_sample_mask_of_nothing():

@@ -213,3 +213,20 @@ def test_crop_common_of_a_lazy_stack_finds_empty_frames():
     values[[1, 4]] = np.nan
     with pytest.raises(StackError, match=r"2 frames hold no value \(501\.00, 504\.00 eV\)"):
         crop_common(counted(da.from_array(values, chunks=(N, 9, NX))))
+
+
+def test_the_border_of_a_lazy_stack_is_known_from_its_shifts():
+    """Without reading it; the same as is found by looking at the values."""
+    rng = np.random.default_rng(3)
+    for _ in range(5):
+        shifts = rng.uniform(-3, 3, (N, 2)) * rng.integers(0, 2, (N, 2))
+        drift = moving(shifts, None)
+        stack = counted(rng.poisson(100, (N, 30, NX)).astype(np.float32))
+        seen = crop_common(align(stack, drift), drift)
+        lazy = crop_common(align(stack.chunk({"y": 7}), drift), drift)
+        np.testing.assert_allclose(lazy.values, seen.values, rtol=1e-6)
+        np.testing.assert_array_equal(lazy["y"], seen["y"])
+        np.testing.assert_array_equal(lazy["x"], seen["x"])
+    apart = moving(np.where(np.arange(N)[:, None] % 2, 20.0, -20.0) * np.ones(2), None)
+    with pytest.raises(StackError, match="no part of the field"):
+        crop_common(align(stack.chunk({"y": 7}), apart), apart)

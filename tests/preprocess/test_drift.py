@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from chemoscape import blocks
 from chemoscape.errors import ChemoscapeWarning, FitError, StackError
+from chemoscape.preprocess import drift as drift_module
 from chemoscape.preprocess.alignment import align, crop_common
 from chemoscape.preprocess.drift import densest_window, measure_drift
 from chemoscape.preprocess.shifts import Drift
@@ -322,12 +323,14 @@ def test_a_large_lazy_stack_is_measured_on_its_densest_window(make_phantom, monk
     )
     axes = (500.0 + np.arange(24), np.arange(200), np.arange(300))
     stack = build(lazy, *axes, quantity="counts")
-    whole = measure_drift(stack)
+    whole = measure_drift(stack.compute())
     monkeypatch.setattr(blocks, "memory_limit", lambda: 4 * 24 * 100 * 100)
+    monkeypatch.setattr(drift_module, "WINDOW_SHARE", 1.0)
     reads.clear()
     drift = measure_drift(stack)
     assert len(reads) <= 8 + 5  # once to find the window, then the window's rows
-    rows, columns = densest_window(stack, slice(0, 200), slice(0, 300))
+    budget = 4 * 24 * 100 * 100
+    rows, columns = densest_window(stack, slice(0, 200), slice(0, 300), budget)
     assert 4 * 24 * (rows.stop - rows.start) * (columns.stop - columns.start) <= 4 * 24 * 10_000
     seen = values[:, rows, columns]
     part = build(seen, axes[0], axes[1][rows], axes[2][columns], quantity="counts")

@@ -8,9 +8,10 @@ import numpy as np
 import xarray as xr
 
 from chemoscape import stack as stacks
+from chemoscape.blocks import loaded, map_blocks
 from chemoscape.chemistry.grid import Finer
-from chemoscape.chemistry.uncertainty import errors_of
-from chemoscape.decompose.direct import weight_covariance
+from chemoscape.chemistry.uncertainty import Errors
+from chemoscape.decompose.maps import unpacked
 from chemoscape.errors import FitError, LibraryError, require_choice
 from chemoscape.standards.library import Library, require_library, require_values
 from chemoscape.standards.mixing import Mixture, literal_composition, mean_composition
@@ -94,26 +95,42 @@ def composition(
             f"{', '.join(library.names)}",
             remedy="give the library that was passed to deconvolve",
         )
-    weights = np.nan_to_num(maps["weight"].values)  # a pixel that could not be fitted holds no mass
-    covariance = np.nan_to_num(weight_covariance(maps))
-    per_eV = np.nan_to_num(maps["weight_per_eV"].values)
+    maps = loaded(maps)
+    cubes = [maps[name].values for name in ("weight", "weight_covariance", "weight_per_eV")]
     to_thickness = _thickness_per_weight(library)
     if mask is None:
-        total, total_sd = _total(weights, to_thickness), _total_sd(covariance, to_thickness)
+        total, total_sd = map_blocks(
+            lambda weights, packed: _thickness(weights, packed, to_thickness),
+            *cubes[:2],
+            leading=(2,),
+            dtype=np.float64,
+        )
         mask = _is_thick(total, total_sd, min_thickness)
     inside = stacks.as_mask(mask, maps["residual"]).values
-    weights, covariance, per_eV = weights * inside, covariance * inside, per_eV * inside
-    mixture = _mix(weights, library, normalise)
-    slope = (mixture.gradient * per_eV).sum(axis=0)
-    counting, systematic = errors_of(
-        maps, library, mixture, weights, covariance, per_eV, inside, normalise
+    errors = Errors(maps, library, normalise)
+
+    def work(
+        weights: np.ndarray, packed: np.ndarray, per_eV: np.ndarray, inside: np.ndarray
+    ) -> np.ndarray:
+        out = np.zeros((6, *inside.shape))
+        some, slopes = (np.nan_to_num(cube[:, inside]) for cube in (weights, per_eV))
+        mixture = _mix(some, library, normalise)
+        covariance = unpacked(np.nan_to_num(packed[:, inside]))
+        gradient = np.nan_to_num(mixture.gradient)
+        out[0, inside] = mixture.value
+        out[1:3, inside] = errors.of(gradient, some, covariance, slopes)
+        out[3, inside] = (mixture.gradient * slopes).sum(axis=0)
+        out[4:, inside] = _total(some, to_thickness), _total_sd(covariance, to_thickness)
+        return out
+
+    before, counting, systematic, slope, thickness, thickness_sd = map_blocks(
+        work, *cubes, inside, leading=(6,), dtype=np.float64
     )
-    thickness_sd = _total_sd(covariance, to_thickness)
 
     fine = Finer(maps, refine)
     out = xr.Dataset(coords={"y": fine.y, "x": fine.x})
     kept = fine.inside(inside)
-    fine_weights = fine.linear(weights)
+    fine_weights = fine.linear(np.nan_to_num(cubes[0]) * inside)
     value = np.where(kept, _mix(fine_weights, library, normalise).value, np.nan)
     counting, systematic = (
         np.where(kept, fine.errors(sd), np.nan) for sd in (counting, systematic)
@@ -156,9 +173,9 @@ def composition(
         "library": library.id,
         "normalise": normalise,
         "refine": int(refine),
-        "mean_per_eV": _mass_weighted(slope, _total(weights, to_thickness), inside),
-        "thickness_scale_sd": _scale_sd(weights[:, inside].sum(axis=1) * to_thickness, library),
-        **_interpolation_change(mixture.value[inside], value[kept]),
+        "mean_per_eV": _mass_weighted(slope, thickness, inside),
+        "thickness_scale_sd": _scale_sd(_sums(cubes[0], inside) * to_thickness, library),
+        **_interpolation_change(before[inside], value[kept]),
         **_means(out, one_sided=bool(maps.attrs["nonnegative"])),
     }
     return out
@@ -226,6 +243,17 @@ def _in_nm(library: Library) -> bool:
 def _thickness_per_weight(library: Library) -> np.ndarray:
     """nm per (g/cm²) of each standard, or 1 where a density or the scale is missing."""
     return NM_PER_CM / library.density if _in_nm(library) else np.ones(len(library.names))
+
+
+def _sums(weights: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Of each standard's weight (n_standards, y, x) over the pixels of a mask."""
+    return np.array([np.nansum(image[inside], dtype=np.float64) for image in weights])
+
+
+def _thickness(weights: np.ndarray, packed: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """Thickness and its standard deviation (2, rows, x); a pixel without a fit holds no mass."""
+    covariance = unpacked(np.nan_to_num(packed))
+    return np.stack([_total(np.nan_to_num(weights), factor), _total_sd(covariance, factor)])
 
 
 def _total(weights: np.ndarray, factor: np.ndarray) -> np.ndarray:

@@ -9,66 +9,64 @@ from chemoscape.decompose.energy import EnergyShift
 from chemoscape.decompose.misfit import Misfit
 from chemoscape.decompose.propagation import Propagation
 from chemoscape.standards.library import Library
-from chemoscape.standards.mixing import Mixture, amounts
+from chemoscape.standards.mixing import amounts
 
 
-def errors_of(
-    maps: xr.Dataset,
-    library: Library,
-    mixture: Mixture,
-    weights: np.ndarray,
-    covariance: np.ndarray,
-    per_eV: np.ndarray,
-    inside: np.ndarray,
-    normalise: str,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Standard deviations of composition, counting and systematic; zero outside the mask.
+class Errors:
+    """Standard deviations of composition from those of the weights.
 
     Parameters
     ----------
     maps : Dataset of `deconvolve`
     library : Library
-    mixture : Mixture
-        Composition and its gradient.
-    weights, per_eV : ndarray, shape (n_standards, y, x)
-        Weights, and their change with the energy shift.
-    covariance : ndarray, shape (n_standards, n_standards, y, x)
-    inside : ndarray of bool, shape (y, x)
     normalise : {"molar", "none"}
-
-    Returns
-    -------
-    tuple of ndarray, shape (y, x)
     """
-    known = maps.attrs
-    gradient = np.nan_to_num(mixture.gradient[:, inside])
-    some = weights[:, inside]
-    propagation = Propagation(
-        library,
-        maps["fit_energy"].values,
-        EnergyShift.from_attrs(known).at(maps["fit_energy"].values),
-        None if known["baseline"] == "none" else known["baseline"],
-        maps["fit_weight"].values,
-    )
-    spread = covariance[:, :, inside]
-    counted = np.sqrt(np.maximum(np.einsum("ip,ijp,jp->p", gradient, spread, gradient), 0))
-    slope = (gradient * per_eV[:, inside]).sum(axis=0)
-    if known["nonnegative"] and not known["sum_to_one"]:
-        variance = np.einsum("iip->ip", spread)
-        single, sd, of_shift = propagation.at_the_bound(some, gradient, variance)
-        counted[single], slope[single] = sd, of_shift
-    squares = (slope * known["energy_shift_sd_eV"]) ** 2
-    axis = EnergyShift.from_attrs(known)
-    if axis.stretch_sd > 0:  # NaN where there is none
-        squares += (propagation.per_stretch(some, gradient, axis.centre) * axis.stretch_sd) ** 2
-    squares += _of_values(some, library, normalise) ** 2
-    squares += propagation.scale_sd(some, gradient) ** 2
-    if np.isfinite(known["misfit_scale"]):
-        misfit = Misfit(known["misfit_scale"], known["misfit_level"])
-        squares += np.nan_to_num(propagation.misfit_sd(some, gradient, misfit)) ** 2
-    counting, systematic = np.zeros(inside.shape), np.zeros(inside.shape)
-    counting[inside], systematic[inside] = counted, np.sqrt(squares)
-    return counting, systematic
+
+    def __init__(self, maps: xr.Dataset, library: Library, normalise: str) -> None:
+        self.known, self.library, self.normalise = maps.attrs, library, normalise
+        energy = maps["fit_energy"].values
+        self.axis = EnergyShift.from_attrs(self.known)
+        self.propagation = Propagation(
+            library,
+            energy,
+            self.axis.at(energy),
+            None if self.known["baseline"] == "none" else self.known["baseline"],
+            maps["fit_weight"].values,
+        )
+
+    def of(
+        self, gradient: np.ndarray, weights: np.ndarray, covariance: np.ndarray, per_eV: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Counting and systematic error of some pixels.
+
+        Parameters
+        ----------
+        gradient, weights, per_eV : ndarray, shape (n_standards, n_pixels)
+            Derivative of the composition with the weights, the weights, and their change with the
+            energy shift.
+        covariance : ndarray, shape (n_standards, n_standards, n_pixels)
+
+        Returns
+        -------
+        tuple of ndarray, shape (n_pixels,)
+        """
+        known, propagation = self.known, self.propagation
+        counted = np.sqrt(np.maximum(np.einsum("ip,ijp,jp->p", gradient, covariance, gradient), 0))
+        slope = (gradient * per_eV).sum(axis=0)
+        if known["nonnegative"] and not known["sum_to_one"]:
+            variance = np.einsum("iip->ip", covariance)
+            single, sd, of_shift = propagation.at_the_bound(weights, gradient, variance)
+            counted[single], slope[single] = sd, of_shift
+        squares = (slope * known["energy_shift_sd_eV"]) ** 2
+        if self.axis.stretch_sd > 0:  # NaN where there is none
+            moved = propagation.per_stretch(weights, gradient, self.axis.centre)
+            squares += (moved * self.axis.stretch_sd) ** 2
+        squares += _of_values(weights, self.library, self.normalise) ** 2
+        squares += propagation.scale_sd(weights, gradient) ** 2
+        if np.isfinite(known["misfit_scale"]):
+            misfit = Misfit(known["misfit_scale"], known["misfit_level"])
+            squares += np.nan_to_num(propagation.misfit_sd(weights, gradient, misfit)) ** 2
+        return counted, np.sqrt(squares)
 
 
 def _of_values(weights: np.ndarray, library: Library, normalise: str) -> np.ndarray:

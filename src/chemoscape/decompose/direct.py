@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from chemoscape import stack as stacks
+from chemoscape.blocks import is_lazy, loaded
 from chemoscape.decompose.design import (
     BASELINES,
     Baseline,
@@ -25,10 +26,15 @@ from chemoscape.decompose.energy import (
     fit_energy_shift,
     require_cover,
 )
-from chemoscape.decompose.maps import as_maps
+from chemoscape.decompose.maps import as_maps, unpacked
 from chemoscape.decompose.pixelwise import fit_pixels, project_or_fit
+from chemoscape.decompose.sample import (
+    has_statistics,
+    sample_statistics,
+    statistics_of,
+    sums_of_bands,
+)
 from chemoscape.errors import ChemoscapeWarning, FitError, LibraryError, require_choice
-from chemoscape.preprocess.absorbance import sample_mask
 from chemoscape.standards.library import Library, Standard
 
 
@@ -46,6 +52,7 @@ def deconvolve(
     fit_range: tuple[float, float] | None = None,
     exclude: Sequence[tuple[float, float]] = (),
     mask: xr.DataArray | None = None,
+    beside: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Weights of the standards in every pixel, with their covariance.
 
@@ -57,7 +64,8 @@ def deconvolve(
     Parameters
     ----------
     od : Dataset of `optical_density`, or a Stack of optical densities
-        Without a variance the fit is unweighted.
+        Without a variance the fit is unweighted. A lazy one is read once, and once more for the
+        mean spectrum where the energy shift is fitted and it does not hold its `with_statistics`.
     spectra : Library or DataArray (standard, energy)
         Standards. A library on a mass-absorption scale (cm²/g) gives weights in g/cm², any other
         relative weights.
@@ -86,6 +94,8 @@ def deconvolve(
     mask : DataArray (y, x) of bool, optional
         Where the sample is, for the shift and the warnings; every pixel is fitted. Default
         `sample_mask`.
+    beside : Dataset, optional
+        Other lazy maps of the same stack, to be computed in the same pass; they are returned too.
 
     Returns
     -------
@@ -117,32 +127,41 @@ def deconvolve(
     _refuse_contradictions(
         library, nonnegative, weights, energy_shift, stretch, sum_to_one, singular_values
     )
-    density, variance, weighted = _density_and_variance(od, weights)
+    density = od["optical_density"] if isinstance(od, xr.Dataset) else od
+    stacks.check(density, "optical_density", lazy=True)
+    variance = od["variance"].data if isinstance(od, xr.Dataset) and "variance" in od else None
+    weighted = weights == "variance" and variance is not None
     chosen = energies_in_use(density.energy.values, fit_range, exclude)
     energy = density.energy.values[chosen]
     require_cover(library, energy)
-    cube, spread = density.values[chosen], variance[chosen]
-    sample = sample_mask(od) if mask is None else stacks.as_mask(mask, density)
 
-    mean, mean_variance = mean_spectrum(cube, spread if weighted else None, sample.values)
-    fitted = None
-    if sample.values.any():
-        known_stretch = isinstance(energy_shift, EnergyShift) and energy_shift.stretch != 0
+    held = energy_shift != "fit"
+    known_stretch = isinstance(energy_shift, EnergyShift) and energy_shift.stretch != 0
+
+    def shift_of(known: xr.Dataset) -> EnergyShift | None:
+        if not known["sample"].values.any():
+            return None
         try:
-            fitted = fit_energy_shift(
-                mean,
-                mean_variance,
-                energy,
+            return fit_energy_shift(
+                known["sample_mean"].values[chosen],
+                known["sample_mean_variance"].values[chosen] if weighted else None,
+                density.energy.values[chosen],
                 library,
                 baseline=baseline,
                 nonnegative=nonnegative,
                 stretch=stretch or known_stretch,
             )
         except FitError as error:
-            if energy_shift == "fit":
+            if not held:
                 raise
             text = f"the energy shift held could not be checked: {str(error).split(';')[0]}"
-            warnings.warn(text, ChemoscapeWarning, stacklevel=2)
+            warnings.warn(text, ChemoscapeWarning, stacklevel=3)
+            return None
+
+    # what a shift that is held is compared with may come from the pass in which the fits are made
+    later = held and is_lazy(density) and not has_statistics(od, mask)
+    known = None if later else sample_statistics(od, mask)
+    fitted = None if known is None else shift_of(known)
     axis = axis_in_use(energy_shift, fitted)
 
     usable = library.covers(energy, axis.at(energy))
@@ -158,29 +177,47 @@ def deconvolve(
             f"{energy.size} energies cannot determine {parts.lengths.size} unknowns",
             remedy="choose fewer standards or drop the baseline",
         )
-    data, noise = cube[usable], spread[usable]
+    used = np.flatnonzero(chosen)[usable]
     if nonnegative or weighted or sum_to_one:
         fit = fit_pixels(
-            parts, data, noise, nonnegative=nonnegative, weighted=weighted, sum_to_one=sum_to_one
+            parts,
+            density.data,
+            variance,
+            nonnegative=nonnegative,
+            weighted=weighted,
+            sum_to_one=sum_to_one,
+            energies=used,
         )
     else:
-        fit = project_or_fit(parts, data, noise, singular_values)
-    if sample.values.any() and not np.isfinite(fit.solution[sample.values.ravel()]).any():
+        fit = project_or_fit(parts, density.data, variance, singular_values, energies=used)
+    maps = as_maps(density, library, energy, parts, fit)
+    if beside is not None:
+        maps = maps.assign(beside.data_vars)
+    if known is None:
+        maps = maps.assign(sums_of_bands(od, mask).data_vars)
+    maps = loaded(maps)
+    if known is None:
+        known = statistics_of(maps, od)
+        maps = maps.drop_vars("sums")
+        fitted = shift_of(known)
+        axis = axis_in_use(energy_shift, fitted)
+    inside = known["sample"].values
+    if inside.any() and not np.isfinite(maps["weight"].values[0][inside]).any():
         raise FitError(
             "the standards are linearly dependent over the energies used",
             remedy="select fewer, more different standards",
         )
-    maps = as_maps(density, library, energy, parts, fit)
-    if isinstance(od, xr.DataArray) or "variance" not in od:
-        maps["reduced_chi2"] = xr.full_like(maps.reduced_chi2, np.nan)
-    maps["sample"] = sample
+    maps["sample"] = (("y", "x"), inside)
+    mean, variance_of_mean = (
+        known[name].values[used] for name in ("sample_mean", "sample_mean_variance")
+    )
     maps["fit_weight"] = (
         "fit_energy",
-        _weights_of_energies(mean, mean_variance)[usable],
+        _weights_of_energies(mean, variance_of_mean if weighted else None),
         {"long_name": "statistical weight of the energy, up to a factor"},
     )
     maps.attrs = {
-        **axis_attributes(axis, fitted, held=energy_shift != "fit"),
+        **axis_attributes(axis, fitted, held=held),
         "condition_number": condition_number(library, energy, axis.at(energy)),
         "nonnegative": int(nonnegative),
         "weights": "variance" if weighted else "uniform",
@@ -276,33 +313,4 @@ def condition_number(library: Library, energy: np.ndarray, shift: ArrayLike = 0.
 
 def weight_covariance(maps: xr.Dataset) -> np.ndarray:
     """Full symmetric covariance ``(standard, standard, y, x)`` from the stored upper triangle."""
-    n = maps.sizes["standard"]
-    full = np.empty((n, n, *maps.weight.shape[1:]))
-    packed = maps.weight_covariance.values
-    for row, (i, j) in enumerate(zip(*np.triu_indices(n), strict=True)):
-        full[i, j] = full[j, i] = packed[row]
-    return full
-
-
-def _density_and_variance(
-    od: xr.Dataset | xr.DataArray, weights: str
-) -> tuple[xr.DataArray, np.ndarray, bool]:
-    """Optical density, its variance (ones when unknown) and whether to weigh by it."""
-    density = od["optical_density"] if isinstance(od, xr.Dataset) else od
-    stacks.check(density, "optical_density")
-    if isinstance(od, xr.DataArray) or "variance" not in od:
-        return density, np.ones_like(density.values), False
-    return density, od["variance"].values, weights == "variance"
-
-
-def mean_spectrum(
-    cube: np.ndarray, spread: np.ndarray | None, sample: np.ndarray
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Mean over the sample's pixels, NaN left out, and the variance of that mean."""
-    inside = cube[:, sample].astype(np.float64)
-    known = np.isfinite(inside)
-    n = np.maximum(known.sum(axis=1), 1)
-    mean = np.where(known.any(axis=1), np.where(known, inside, 0).sum(axis=1) / n, np.nan)
-    if spread is None:
-        return mean, None
-    return mean, np.where(known, spread[:, sample], 0).sum(axis=1) / n**2
+    return unpacked(maps["weight_covariance"].values)

@@ -1,56 +1,91 @@
-"""Per-pixel fits, compiled: each kernel works on one band of pixels and knows nothing but arrays.
+"""Least squares of one pixel with some unknowns kept >= 0, compiled: a few unknowns, their normal
+equations in float64.
 
-The normal equations are formed in float64 on columns of unit length. Their condition number is the
-square of the standards' own (300 at most for a usable selection), which leaves ten digits.
+Columns have unit length. The condition number of the normal equations is the square of the
+standards' own (300 at most for a usable selection), which leaves ten digits.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from chemoscape.blocks import kernel
+
+#: A gradient, or a pivot squared, below this share of the largest moment, or of the column, is
+#: rounding.
+SLACK, DEPENDENT = 1e-10, 1e-13
+#: Bytes of a line of the cache.
+LINE = 64
+
+
+def room(*shape: int, dtype: type = np.float64) -> np.ndarray:
+    """An array that begins with a line of the cache; vectors that lie across two take twice as
+    long to work on.
+    """
+    raw = np.empty(math.prod(shape) * np.dtype(dtype).itemsize + LINE, np.uint8)
+    first = -raw.ctypes.data % LINE
+    return raw[first : first + raw.size - LINE].view(dtype).reshape(shape)
+
+
+@kernel
+def scratch(rows, width, dtype):  # type: ignore[no-untyped-def]
+    """Zeros as `room` has them: rows for so many pixels, filled up to whole lines."""
+    length = -(-width // LINE) * LINE
+    raw = np.zeros(rows * length + LINE, dtype)
+    first = (-raw.ctypes.data % LINE) // raw.itemsize
+    return raw[first : first + rows * length].reshape((rows, length))
+
+
+@kernel
+def copy(values, at, into, start, size):  # type: ignore[no-untyped-def]
+    """``into_k[start : start + size] = values_k[at : at + size]``; an assignment of arrays has the
+    compiler work for seconds on the message of its error.
+    """
+    for k in range(len(values)):
+        row, other = into[k], values[k]
+        for p in range(size):
+            row[start + p] = other[at + p]
 
 
 @kernel
 def cholesky_inverse(gram, active, inverse):  # type: ignore[no-untyped-def]
     """Invert the rows and columns of `gram` marked in `active`; zero elsewhere. False if not
     positive definite.
+
+    The lower triangle of `inverse` takes ``L``, then ``L⁻¹``, then ``L⁻ᵀ L⁻¹``.
     """
     n = gram.shape[0]
-    index = np.empty(n, np.int64)
-    m = 0
+    inverse[:] = 0.0
     for i in range(n):
-        for j in range(n):
-            inverse[i, j] = 0.0
-        if active[i]:
-            index[m] = i
-            m += 1
-    lower = np.zeros((m, m))
-    for i in range(m):
-        for j in range(i + 1):
-            s = gram[index[i], index[j]]
-            for k in range(j):
-                s -= lower[i, k] * lower[j, k]
-            if i == j:
-                if s <= 1e-13 * gram[index[i], index[i]]:
-                    return False
-                lower[i, i] = np.sqrt(s)
-            else:
-                lower[i, j] = s / lower[j, j]
-    column = np.empty(m)
-    for c in range(m):
-        for i in range(m):
-            s = 1.0 if i == c else 0.0
-            for k in range(i):
-                s -= lower[i, k] * column[k]
-            column[i] = s / lower[i, i]
-        for i in range(m - 1, -1, -1):
-            s = column[i]
-            for k in range(i + 1, m):
-                s -= lower[k, i] * column[k]
-            column[i] = s / lower[i, i]
-        for i in range(m):
-            inverse[index[i], index[c]] = column[i]
+        if not active[i]:
+            continue
+        for j in range(i):
+            if active[j]:
+                s = gram[i, j]
+                for k in range(j):
+                    s -= inverse[i, k] * inverse[j, k]
+                inverse[i, j] = s * inverse[j, j]
+        s = gram[i, i]
+        for k in range(i):
+            s -= inverse[i, k] * inverse[i, k]
+        if not s > DEPENDENT * gram[i, i]:
+            return False
+        inverse[i, i] = np.divide(1.0, np.sqrt(s))  # the diagonal holds 1 / L
+    for i in range(n):
+        for j in range(i):
+            s = 0.0
+            for k in range(j, i):
+                s -= inverse[i, k] * inverse[k, j]
+            inverse[i, j] = s * inverse[i, i]
+    for j in range(n):
+        for i in range(j, n):
+            s = 0.0
+            for k in range(i, n):
+                s += inverse[k, i] * inverse[k, j]
+            inverse[i, j] = s
+            inverse[j, i] = s
     return True
 
 
@@ -71,7 +106,7 @@ def nonnegative_solution(gram, moment, free, active, inverse, solution):  # type
         active[i] = free[i]
         solution[i] = 0.0
         tolerance = max(tolerance, abs(moment[i]))
-    tolerance *= 1e-10
+    tolerance *= SLACK
     entering = -1
     for _ in range(10 * n + 10):
         while True:
@@ -118,143 +153,25 @@ def nonnegative_solution(gram, moment, free, active, inverse, solution):  # type
 
 
 @kernel
-def remove_direction(inverse, direction, along):  # type: ignore[no-untyped-def]
-    """Covariance H within the plane normal to a direction u, in place: ``H - Hu uᵀH / uᵀHu``."""
-    n = direction.size
-    length = 0.0
-    for i in range(n):
-        s = 0.0
-        for j in range(n):
-            s += inverse[i, j] * direction[j]
-        along[i] = s
-        length += direction[i] * s
-    if length > 0.0:
-        for i in range(n):
-            for j in range(n):
-                inverse[i, j] -= along[i] * along[j] / length
+def solve_one_by_one(grams, moments, n_bounded, active, solutions):  # type: ignore[no-untyped-def]
+    """Lawson and Hanson's method for pixels one after the other, which keeps dependent columns out.
 
-
-@kernel
-def fit_pixels(  # type: ignore[no-untyped-def]
-    columns,  # (N, K) float64: standards and baseline, unit length
-    slopes,  # (N, K) float64: d(columns)/d(energy shift)
-    free,  # (K,) bool: unknowns without a bound
-    summed,  # (K,) float64: sum(summed * solution) = 1 is imposed; all 0 for none
-    density,  # (P, N) float32 optical density, NaN allowed
-    variance,  # (P, N) float32 variance of it
-    weighted,  # bool: weigh by 1/variance, or all energies alike
-    solution,  # out (P, K)
-    covariance,  # out (P, K, K)
-    per_shift,  # out (P, K): d(solution)/d(energy shift)
-    residual,  # out (P,): root mean square, optical density
-    chi2,  # out (P,): reduced chi-squared; NaN without degrees of freedom
-):
-    """Fit every pixel of a band; pixels with too few finite energies, or a singular fit, come back
-    NaN.
-
-    Minimises ``sum_n w_n (d_n - sum_k a_nk t_k)²``. The covariance is that on the active set:
-    ``(AᵀWA)⁻¹`` for weights 1/variance, ``s²(AᵀA)⁻¹`` with the pixel's own residual variance s² for
-    equal weights. With the fit held on its active set, ``dt/dδ = (AᵀWA)⁻¹ (A'ᵀWr - AᵀWA't)``.
-
-    With ``uᵀt = 1`` imposed, u of the standards: ``‖A t + b - d uᵀt‖`` is homogeneous in (t, b), so
-    that its minimiser is, up to a factor, that of the same norm plus ``dᵀWd (uᵀt - 1)²``. The
-    covariance, and with it dt/dδ, then lies in the plane: ``H - Hu uᵀH / uᵀHu``.
+    Parameters
+    ----------
+    grams, moments : ndarray, shapes (K(K+1)/2, pixels) and (K, pixels)
+        Normal equations, lower triangles row by row.
+    active, solutions : ndarray, shape (K, pixels)
+        Results: 1 for unknowns off their bound, 0 else. NaN for a singular fit.
     """
-    n_energy, n = columns.shape
-    gram = np.empty((n, n))
-    tied = np.empty((n, n))
-    pull = np.empty(n)
-    along = np.empty(n)
-    imposed = summed.any()
-    moment = np.empty(n)
-    drive = np.empty(n)
-    inverse = np.empty((n, n))
-    active = np.empty(n, np.bool_)
-    t = np.empty(n)
-    for p in range(density.shape[0]):
+    n = len(moments)
+    gram, inverse, solution = np.empty((n, n)), np.empty((n, n)), np.empty(n)
+    inside, free = np.empty(n, np.bool_), np.arange(n) >= n_bounded
+    for p in range(moments.shape[1]):
         for i in range(n):
-            moment[i] = 0.0
             for j in range(i + 1):
-                gram[i, j] = 0.0
-        used = 0
-        power = 0.0
-        for e in range(n_energy):
-            d = float(density[p, e])
-            v = float(variance[p, e])
-            if not (np.isfinite(d) and v > 0.0 and np.isfinite(v)):
-                continue
-            used += 1
-            w = 1.0 / v if weighted else 1.0
-            power += w * d * d
-            for i in range(n):
-                wa = w * columns[e, i]
-                moment[i] += wa * d
-                for j in range(i + 1):
-                    gram[i, j] += wa * columns[e, j]
+                gram[i, j] = gram[j, i] = grams[i * (i + 1) // 2 + j, p]
+        moment = moments[:, p].copy()
+        solved = nonnegative_solution(gram, moment, free, inside, inverse, solution)
         for i in range(n):
-            for j in range(i):
-                gram[j, i] = gram[i, j]
-        n_active = 0
-        if imposed:
-            for i in range(n):
-                pull[i] = power * summed[i]
-                for j in range(n):
-                    tied[i, j] = gram[i, j] - summed[i] * moment[j] - moment[i] * summed[j]
-                    tied[i, j] += 2.0 * power * summed[i] * summed[j]
-            solvable = used >= n and nonnegative_solution(tied, pull, free, active, inverse, t)
-            total = 0.0
-            for i in range(n):
-                total += summed[i] * t[i]
-            solvable = solvable and total > 0.0 and cholesky_inverse(gram, active, inverse)
-            if solvable:
-                for i in range(n):
-                    t[i] /= total
-                remove_direction(inverse, summed, along)
-                n_active = -1
-        else:
-            solvable = used >= n and nonnegative_solution(gram, moment, free, active, inverse, t)
-        if solvable:
-            for i in range(n):
-                n_active += active[i]
-        if not solvable:
-            residual[p] = np.nan
-            chi2[p] = np.nan
-            for i in range(n):
-                solution[p, i] = np.nan
-                per_shift[p, i] = np.nan
-                for j in range(n):
-                    covariance[p, i, j] = np.nan
-            continue
-
-        squares = 0.0
-        chi = 0.0
-        for i in range(n):
-            drive[i] = 0.0
-        for e in range(n_energy):
-            d = float(density[p, e])
-            v = float(variance[p, e])
-            if not (np.isfinite(d) and v > 0.0 and np.isfinite(v)):
-                continue
-            w = 1.0 / v if weighted else 1.0
-            r = d
-            moved = 0.0
-            for i in range(n):
-                r -= columns[e, i] * t[i]
-                moved += slopes[e, i] * t[i]
-            squares += r * r
-            chi += r * r / v
-            for i in range(n):
-                drive[i] += w * (slopes[e, i] * r - columns[e, i] * moved)
-        freedom = used - n_active
-        residual[p] = np.sqrt(squares / used)
-        chi2[p] = chi / freedom if freedom > 0 else np.nan
-        scale = 1.0
-        if not weighted:
-            scale = squares / freedom if freedom > 0 else np.nan
-        for i in range(n):
-            solution[p, i] = t[i]
-            s = 0.0
-            for j in range(n):
-                covariance[p, i, j] = scale * inverse[i, j]
-                s += inverse[i, j] * drive[j]
-            per_shift[p, i] = s
+            active[i, p] = 1.0 if inside[i] else 0.0
+            solutions[i, p] = solution[i] if solved else np.nan

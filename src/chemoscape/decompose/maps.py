@@ -13,34 +13,27 @@ from chemoscape.standards.library import Library
 def as_maps(
     density: xr.DataArray, library: Library, energy: np.ndarray, parts: Design, fit: PixelFits
 ) -> xr.Dataset:
-    """Maps with names, units and the columns' lengths put back."""
-    n, lengths = parts.n_standards, parts.lengths
+    """Maps with names, units and coordinates; lazy where the fits are."""
+    n = parts.n_standards
     rows, columns = np.triu_indices(n)
-    shape = density.shape[1:]
     units = "g/cm2" if library.mass_scale else "1"
-
-    def image(values: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(values.T).reshape(-1, *shape)
-
-    weights = image(fit.solution / lengths)
-    covariance = image((fit.covariance / np.outer(lengths, lengths))[:, rows, columns])
     maps = xr.Dataset(
         {
-            "weight": (("standard", "y", "x"), weights[:n], {"units": units}),
-            "weight_covariance": (("pair", "y", "x"), covariance, {"units": f"({units})^2"}),
+            "weight": (("standard", "y", "x"), fit.solution[:n], {"units": units}),
+            "weight_covariance": (("pair", "y", "x"), fit.covariance, {"units": f"({units})^2"}),
             "weight_per_eV": (
                 ("standard", "y", "x"),
-                image(fit.per_shift / lengths)[:n],
+                fit.per_shift,
                 {"units": f"{units}/eV", "long_name": "change of the weight with the energy shift"},
             ),
             "residual": (
                 ("y", "x"),
-                fit.residual.reshape(shape),
+                fit.residual,
                 {"units": "1", "long_name": "rms residual"},
             ),
             "reduced_chi2": (
                 ("y", "x"),
-                fit.chi2.reshape(shape),
+                fit.chi2,
                 {"units": "1", "long_name": "reduced chi-squared"},
             ),
         },
@@ -60,7 +53,7 @@ def as_maps(
             ),
         },
     )
-    under = list(weights[n:]) or [np.zeros(shape)]
+    under = list(fit.solution[n:]) or [np.zeros_like(fit.residual)]
     maps["baseline"] = (("y", "x"), under[0], {"units": "1", "long_name": "constant baseline"})
     if len(under) > 1:
         slope = under[1] / half_range_of(energy)
@@ -71,3 +64,18 @@ def as_maps(
             {"units": "1/eV", "long_name": "slope of the baseline"},
         )
     return maps
+
+
+def unpacked(packed: np.ndarray) -> np.ndarray:
+    """Full symmetric matrices (n, n, …) from their upper triangles (n (n + 1)/2, …), row by row.
+
+    Examples
+    --------
+    >>> unpacked(np.array([4.0, 1.0, 9.0])).tolist()
+    [[4.0, 1.0], [1.0, 9.0]]
+    """
+    n = int(np.sqrt(2 * len(packed)))
+    full = np.empty((n, n, *packed.shape[1:]))
+    rows, columns = np.triu_indices(n)
+    full[rows, columns] = full[columns, rows] = packed
+    return full

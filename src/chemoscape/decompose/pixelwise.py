@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from chemoscape.blocks import as_pixels, for_each_band
-from chemoscape.decompose import kernels
+from chemoscape.blocks import for_each_band, is_lazy, map_blocks, n_workers, rows_per_band
+from chemoscape.decompose.band_fits import fit_band
+from chemoscape.decompose.band_problem import Problem
 from chemoscape.decompose.design import Design
+from chemoscape.decompose.solvers import Projection, projection_of, solver_of
 from chemoscape.errors import FitError
 
 #: A singular value below this share of the largest is rounding.
@@ -17,86 +21,95 @@ DEPENDENT = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class PixelFits:
-    """Fits of all pixels, one row each, for columns of unit length.
+    """Fits of all pixels as planes of one array, so that computing them reads a stack once.
 
     Parameters
     ----------
-    solution : ndarray, shape (n_pixels, n_unknown)
-    covariance : ndarray, shape (n_pixels, n_unknown, n_unknown)
-    per_shift : ndarray, shape (n_pixels, n_unknown)
-        Change of the solution with the energy shift, 1/eV.
-    residual, chi2 : ndarray, shape (n_pixels,)
-        Root mean square residual, and reduced chi-squared.
+    planes : ndarray or dask Array, shape (n_planes, y, x)
+        One after the other: weights of the standards, and of the baseline; change of the
+        standards' weights with the energy shift, 1/eV; their covariance, the upper triangle row by
+        row; root mean square residual; reduced chi-squared (NaN without a variance, or without
+        degrees of freedom).
+    n_unknown, n_standards : int
     """
 
-    solution: np.ndarray
-    covariance: np.ndarray
-    per_shift: np.ndarray
-    residual: np.ndarray
-    chi2: np.ndarray
+    planes: Any
+    n_unknown: int
+    n_standards: int
 
-    @classmethod
-    def empty(cls, n_pixels: int, n: int) -> PixelFits:
-        """Room for the fits."""
-        return cls(
-            np.empty((n_pixels, n)),
-            np.empty((n_pixels, n, n)),
-            np.empty((n_pixels, n)),
-            np.empty(n_pixels),
-            np.empty(n_pixels),
-        )
+    @property
+    def solution(self) -> Any:
+        """Weights of standards and baseline, (n_unknown, y, x)."""
+        return self.planes[: self.n_unknown]
+
+    @property
+    def per_shift(self) -> Any:
+        """Change of the standards' weights with the energy shift, (n_standards, y, x)."""
+        return self.planes[self.n_unknown : self.n_unknown + self.n_standards]
+
+    @property
+    def covariance(self) -> Any:
+        """Upper triangle of the standards' covariance, row by row, (n_pairs, y, x)."""
+        return self.planes[self.n_unknown + self.n_standards : -2]
+
+    @property
+    def residual(self) -> Any:
+        """Root mean square residual, (y, x)."""
+        return self.planes[-2]
+
+    @property
+    def chi2(self) -> Any:
+        """Reduced chi-squared, (y, x)."""
+        return self.planes[-1]
 
 
 def fit_pixels(
     parts: Design,
-    density: np.ndarray,
-    variance: np.ndarray,
+    density: Any,
+    variance: Any | None,
     *,
     nonnegative: bool,
     weighted: bool,
     sum_to_one: bool = False,
+    energies: np.ndarray | None = None,
 ) -> PixelFits:
     """Least squares of every pixel on its own finite energies and with its own weights.
 
     Parameters
     ----------
     parts : Design
-    density, variance : ndarray, shape (n_energy, y, x)
+    density : ndarray or dask Array, shape (n_energy, y, x)
+    variance : the same, or None
+        Of the density. Without one reduced chi-squared is NaN.
     nonnegative : bool
         Keep the standards' weights >= 0.
     weighted : bool
         Weigh energies by 1/variance.
     sum_to_one : bool
         Weights of the standards sum to one.
+    energies : ndarray of int, optional
+        Which energies of the stack are those of `parts`. Default: all.
+
+    Returns
+    -------
+    PixelFits
+        In float64, or lazy and in float32 for a lazy stack. NaN in pixels with fewer finite
+        energies than unknowns, and where the fit is singular.
     """
-    values, spread = as_pixels(density), as_pixels(variance)
-    n = parts.lengths.size
-    free = np.full(n, not nonnegative) | ~parts.of_standards
-    summed = np.where(parts.of_standards, 1 / parts.lengths, 0.0) * sum_to_one
-    out = PixelFits.empty(len(values), n)
-
-    def fit(band: slice) -> None:
-        kernels.fit_pixels(
-            parts.columns,
-            parts.slopes,
-            free,
-            summed,
-            values[band],
-            spread[band],
-            weighted,
-            out.solution[band],
-            out.covariance[band],
-            out.per_shift[band],
-            out.residual[band],
-            out.chi2[band],
-        )
-
-    for_each_band(fit, len(values))
-    return out
+    n_bounded = parts.n_standards if nonnegative else 0
+    problem = Problem.of(parts, energies, n_bounded, sum_to_one=sum_to_one)
+    solver = None if weighted or sum_to_one else solver_of(problem)
+    work = partial(fit_band, problem, solver, weighted=weighted)
+    return _in_bands(work, problem, density, variance)
 
 
 def project_pixels(
-    parts: Design, density: np.ndarray, variance: np.ndarray, singular_values: int
+    parts: Design,
+    density: Any,
+    variance: Any | None,
+    singular_values: int,
+    *,
+    energies: np.ndarray | None = None,
 ) -> PixelFits:
     r"""The paper's Equation 2, ``t = μ⁻¹ D``, by singular values: one matrix for all pixels.
 
@@ -109,16 +122,75 @@ def project_pixels(
     Parameters
     ----------
     parts : Design
-    density, variance : ndarray, shape (n_energy, y, x)
-        The variance only enters reduced chi-squared.
+    density : ndarray or dask Array, shape (n_energy, y, x)
+    variance : the same, or None
+        Only enters reduced chi-squared.
     singular_values : int
         How many, from the largest.
+    energies : ndarray of int, optional
+        Which energies of the stack are those of `parts`. Default: all.
 
     Raises
     ------
     FitError
         There are fewer, or zero; or the last of them is none but rounding.
     """
+    problem = Problem.of(parts, energies)
+    work = partial(fit_band, problem, _projection(parts, singular_values), mend=False)
+    return _in_bands(work, problem, density, variance)
+
+
+def project_or_fit(
+    parts: Design,
+    density: Any,
+    variance: Any | None,
+    singular_values: int | None,
+    *,
+    energies: np.ndarray | None = None,
+) -> PixelFits:
+    """One matrix for all pixels; those that lack an energy are fitted one by one."""
+    if singular_values is not None:
+        return project_pixels(parts, density, variance, singular_values, energies=energies)
+    problem = Problem.of(parts, energies)
+    work = partial(fit_band, problem, _projection(parts, parts.lengths.size))
+    return _in_bands(work, problem, density, variance)
+
+
+def _in_bands(work: Any, problem: Problem, density: Any, variance: Any | None) -> PixelFits:
+    """Fits of a whole stack, band by band: ``work(density, variance, planes, first pixel)``."""
+    cubes = (density,) if variance is None else (density, variance)
+    if any(is_lazy(cube) for cube in cubes):
+        planes = map_blocks(
+            partial(_planes_of_band, work, problem.n_planes),
+            *cubes,
+            leading=(problem.n_planes,),
+            dtype=np.float32,
+        )
+        return PixelFits(planes, problem.lengths.size, problem.n_standards)
+    n_y, n_x = density.shape[1:]
+    planes = np.empty((problem.n_planes, n_y, n_x))
+    flat = planes.reshape(problem.n_planes, -1)
+
+    def band(rows: slice) -> None:
+        noise = None if variance is None else variance[:, rows]
+        work(density[:, rows], noise, flat, rows.start * n_x)
+
+    rows = min(rows_per_band(density.shape), -(-n_y // (4 * n_workers())))
+    for_each_band(band, n_y, rows_per_band=max(rows, 1))
+    return PixelFits(planes, problem.lengths.size, problem.n_standards)
+
+
+def _planes_of_band(
+    work: Any, n_planes: int, density: np.ndarray, variance: np.ndarray | None = None
+) -> np.ndarray:
+    """Planes of a band by themselves, in float32."""
+    planes = np.empty((n_planes, *density.shape[1:]), np.float32)
+    work(density, variance, planes.reshape(n_planes, -1), 0)
+    return planes
+
+
+def _projection(parts: Design, singular_values: int) -> Projection:
+    """The matrices of `project_pixels`."""
     left, values, right = np.linalg.svd(parts.columns, full_matrices=False)
     if not 1 <= singular_values <= values.size:
         raise FitError(
@@ -130,49 +202,7 @@ def project_pixels(
             "the standards are linearly dependent over the energies used",
             remedy="select fewer, more different standards",
         )
-    kept = slice(singular_values)
-    inverse = (right[kept].T / values[kept]) @ left[:, kept].T
-    left_out = (right[singular_values:].T / values[singular_values:]) @ left[:, singular_values:].T
-    gram = inverse @ inverse.T
-    n_energy = len(density)
-    freedom = n_energy - singular_values
-    pixels, spread = as_pixels(density), as_pixels(variance)
-    out = PixelFits.empty(len(pixels), parts.lengths.size)
-
-    def fit(band: slice) -> None:
-        data = pixels[band].astype(np.float64)
-        solution = data @ inverse.T
-        left_over = data - solution @ parts.columns.T
-        squares = (left_over**2).sum(axis=1)
-        noise = squares / freedom if freedom else np.full(len(data), np.nan)
-        out.solution[band] = solution
-        bias = data @ left_out.T
-        out.covariance[band] = noise[:, None, None] * gram + bias[:, :, None] * bias[:, None, :]
-        moved = left_over @ parts.slopes @ gram - solution @ parts.slopes.T @ inverse.T
-        out.per_shift[band] = moved
-        out.residual[band] = np.sqrt(squares / n_energy)
-        chi2 = (left_over**2 / spread[band]).sum(axis=1)
-        out.chi2[band] = chi2 / freedom if freedom else np.nan
-
-    for_each_band(fit, len(pixels))
-    return out
-
-
-def project_or_fit(
-    parts: Design, density: np.ndarray, variance: np.ndarray, singular_values: int | None
-) -> PixelFits:
-    """One matrix for all pixels; those that lack an energy are fitted one by one."""
-    n = parts.lengths.size
-    fit = project_pixels(
-        parts, density, variance, n if singular_values is None else singular_values
-    )
-    incomplete = ~np.isfinite(fit.residual) & np.isfinite(density).any(axis=0).ravel()
-    if singular_values is None and incomplete.any():
-        some = (
-            values.reshape(len(values), -1)[:, incomplete][:, :, None]
-            for values in (density, variance)
-        )
-        mended = fit_pixels(parts, *some, nonnegative=False, weighted=False)
-        for field in fields(PixelFits):
-            getattr(fit, field.name)[incomplete] = getattr(mended, field.name)
-    return fit
+    by_value = left / values
+    kept, rest = slice(singular_values), slice(singular_values, None)
+    left_out = by_value[:, rest] @ right[rest] if singular_values < values.size else None
+    return projection_of(by_value[:, kept] @ right[kept], left_out, singular_values)

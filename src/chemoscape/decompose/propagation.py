@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -9,6 +10,14 @@ import numpy as np
 from chemoscape.decompose.design import design, slopes_of
 from chemoscape.decompose.misfit import Misfit, departures, likeness
 from chemoscape.standards.library import Library
+
+
+@dataclass(frozen=True, eq=False)
+class _Used:
+    """Some standards in use: which (bool), and the matrix that gives their weights."""
+
+    chosen: np.ndarray
+    solver: np.ndarray
 
 
 class Propagation:
@@ -44,6 +53,9 @@ class Propagation:
         self.shift = np.broadcast_to(shift, energy.shape)[used]
         self.parts = design(library, self.energy, self.shift, baseline)
         self.fit_weight = fit_weight[used] / fit_weight[used].mean()
+        # the same few sets of standards are in use in every band of pixels
+        self._used: dict[bytes, _Used] = {}
+        self._spreads: dict[bytes, np.ndarray] = {}
 
     @cached_property
     def _fields(self) -> np.ndarray:
@@ -52,6 +64,25 @@ class Propagation:
     @cached_property
     def _alike(self) -> np.ndarray:
         return likeness(self.energy)
+
+    def _with_a_neighbour(self, support: np.ndarray) -> _Used:
+        key = support.tobytes()
+        if key not in self._used:
+            chosen = with_a_neighbour(support, self.library.values)
+            self._used[key] = _Used(chosen, self.solver(chosen))
+        return self._used[key]
+
+    def _spread(self, support: np.ndarray, solver: np.ndarray) -> np.ndarray:
+        """Covariance of the weights by every standard's departure, (n_standards, weight, weight),
+        and after these by an error common to all pixels.
+        """
+        key = support.tobytes()
+        if key not in self._spreads:
+            moved = solver[None, None] * self._fields[:, :, None, :]  # field, standard, weight, E
+            spread = np.einsum("fkin,nm,fkjm->kij", moved, self._alike, moved, optimize=True)
+            common = (solver / self.fit_weight) @ solver.T
+            self._spreads[key] = np.concatenate([spread, common[None]])
+        return self._spreads[key]
 
     def solver(self, chosen: np.ndarray) -> np.ndarray:
         """Matrix ``P_S`` of weighted least squares, (n_chosen, n_energy), baseline fitted too.
@@ -80,13 +111,9 @@ class Propagation:
         """
         sd = np.full(weights.shape[1], np.nan)
         for support, pixels in _supports(weights):
-            chosen = with_a_neighbour(support, self.library.values)
-            solver = self.solver(chosen)
-            # of every standard's departure, and of an error common to all pixels
-            moved = solver[None, None] * self._fields[:, :, None, :]  # field, standard, weight, E
-            spread = np.einsum("fkin,nm,fkjm->kij", moved, self._alike, moved, optimize=True)
-            common = (solver / self.fit_weight) @ solver.T
-            slope, amount = gradient[chosen][:, pixels], weights[:, pixels]
+            used = self._with_a_neighbour(support)
+            *spread, common = self._spread(support, used.solver)
+            slope, amount = gradient[used.chosen][:, pixels], weights[:, pixels]
             variance = misfit.scale**2 * np.einsum(
                 "ip,kij,jp,kp->p", slope, spread, slope, amount**2, optimize=True
             )
@@ -122,9 +149,9 @@ class Propagation:
         if not tilts.any():
             return np.sqrt(squares)
         for support, pixels in _supports(weights):
-            chosen = with_a_neighbour(support, self.library.values)
-            moved = self.solver(chosen) @ tilts.T  # weight, standard
-            each = gradient[chosen][:, pixels].T @ moved * weights[:, pixels].T
+            used = self._with_a_neighbour(support)
+            moved = used.solver @ tilts.T  # weight, standard
+            each = gradient[used.chosen][:, pixels].T @ moved * weights[:, pixels].T
             squares[pixels] += np.maximum((each**2).sum(axis=1), each.sum(axis=1) ** 2)
         return np.sqrt(squares)
 
@@ -145,9 +172,9 @@ class Propagation:
         lever = (self.energy - centre)[:, None] * slopes
         found = np.zeros(weights.shape[1])
         for support, pixels in _supports(weights):
-            chosen = with_a_neighbour(support, self.library.values)
-            moved = -self.solver(chosen) @ lever @ weights[:, pixels]
-            found[pixels] = (gradient[chosen][:, pixels] * moved).sum(axis=0)
+            used = self._with_a_neighbour(support)
+            moved = -used.solver @ lever @ weights[:, pixels]
+            found[pixels] = (gradient[used.chosen][:, pixels] * moved).sum(axis=0)
         return found
 
     def at_the_bound(
@@ -174,10 +201,13 @@ class Propagation:
         sd, per_eV = np.zeros(weights.shape[1]), np.zeros(weights.shape[1])
         slopes = slopes_of(self.library, self.energy, self.shift)
         for support, pixels in _supports(weights):
-            chosen = with_a_neighbour(support, self.library.values)
-            if support.sum() != 1 or chosen.sum() == 1:
+            if support.sum() != 1:
                 continue
-            alone, both = self.solver(support), self.solver(chosen)
+            used = self._with_a_neighbour(support)
+            chosen, both = used.chosen, used.solver
+            if chosen.sum() == 1:
+                continue
+            alone = self.solver(support)
             unit = (alone / self.fit_weight) @ alone.T
             pair = (both / self.fit_weight) @ both.T
             slope = gradient[chosen][:, pixels]

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from chemoscape import stack as stacks
 from chemoscape.errors import ChemoscapeWarning, FileFormatError
 from chemoscape.formats import _guard, _inspection, _opening, _saving
-from chemoscape.formats._opening import open_source
+from chemoscape.formats._opening import fingerprint_of, open_source
 from chemoscape.formats._record import Format
 from chemoscape.formats._registry import find_format, formats
 from chemoscape.formats._source import Visit, Wanted
@@ -30,6 +30,7 @@ __all__ = [
     "describe",
     "described",
     "find_format",
+    "fingerprint",
     "formats",
     "open_source",
     "open_spectra",
@@ -141,6 +142,19 @@ def checksum(path: str | Path, **options: Any) -> str:
     """
     source, _ = open_source(path, **options)
     return _guard.checksum(source.files or (source.where,), source.where.parent)
+
+
+def fingerprint(path: str | Path, **options: Any) -> list[str]:
+    """Names, sizes and times of the files that hold a stack: they change when the data do, and are
+    known without reading these.
+
+    Parameters
+    ----------
+    path, **options
+        As in `open_stack`.
+    """
+    source, _ = open_source(path, **options)
+    return [" ".join(map(str, one)) for one in fingerprint_of(source)]
 
 
 def described(facts: dict[str, Any]) -> str:

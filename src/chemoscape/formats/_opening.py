@@ -294,7 +294,7 @@ def _lazy(source: Source) -> Any:
         )
     parts = blocks.bands(n_y, blocks.rows_per_band(source.shape, source.rows_per_read))
     name = "stack-" + tokenize(
-        str(source.where), *_fingerprint(source), source.choices, source.shape
+        str(source.where), *fingerprint_of(source), source.choices, source.shape
     )
     graph = {
         (name, 0, number, 0): (_band, source.read, n_energy, rows.start, rows.stop)
@@ -324,7 +324,7 @@ def _band(read: Any, n_energy: int, start: int, stop: int) -> np.ndarray:
     return np.asarray(read(slice(0, n_energy), slice(start, stop)), dtype=np.float32)
 
 
-def _fingerprint(source: Source) -> list[tuple[str, int, int]]:
+def fingerprint_of(source: Source) -> list[tuple[str, int, int]]:
     """Name, size and time of all files, which change when the data do."""
     prints = []
     for path in source.files or (source.where,):
@@ -347,7 +347,7 @@ def watch(
     while True:
         try:
             source, known = open_source(path, **options)
-            seen = _fingerprint(source)
+            seen = fingerprint_of(source)
             stack = stack_of(source, known, lazy=lazy) if seen != last else None
         except FileFormatError:  # nothing measured yet, or caught in the middle of writing
             if time.monotonic() - went_well > patience:

@@ -71,10 +71,18 @@ def align(stack: xr.DataArray, drift: Drift) -> xr.DataArray:
     return stacks.like(stack, moved, per_energy=per_energy)
 
 
-def crop_common(stack: xr.DataArray) -> xr.DataArray:
+def crop_common(stack: xr.DataArray, drift: Drift | None = None) -> xr.DataArray:
     """Cut away the border that some frame did not see; single missing pixels inside stay NaN.
 
     A lazy stack is gone through once, band by band, to find the border; the result is lazy.
+
+    Parameters
+    ----------
+    stack : DataArray (energy, y, x)
+        As `align` returns it.
+    drift : Drift, optional
+        What it was aligned with. Of a lazy stack that was only shifted, the border is then known
+        without reading it: what was missing in the recorded frames stays, as NaN.
 
     Raises
     ------
@@ -82,6 +90,9 @@ def crop_common(stack: xr.DataArray) -> xr.DataArray:
         Some frame is empty, or no part of the field was seen by all frames.
     """
     stacks.check(stack, lazy=True)
+    if drift is not None and drift.linear is None and is_lazy(stack):
+        shape = stack.sizes["y"], stack.sizes["x"]
+        return _cut(stack, *resample.seen_by_all(drift.shifts, shape))
     missing, seen = reduce_blocks(_what_is_missing, _below_each_other, stack.data)
     if not seen.all():
         named = ", ".join(f"{value:.2f}" for value in stack["energy"].values[~seen][:6])
@@ -102,16 +113,21 @@ def crop_common(stack: xr.DataArray) -> xr.DataArray:
             right -= 1
         else:
             break
-    if top >= bottom or left >= right:
+    return _cut(stack, slice(top, bottom), slice(left, right))
+
+
+def _cut(stack: xr.DataArray, rows: slice, columns: slice) -> xr.DataArray:
+    """What all frames saw."""
+    if rows.start >= rows.stop or columns.start >= columns.stop:
         raise StackError(
             "no part of the field was seen by all frames",
             remedy="look at the drift, and drop frames that lie far from the others",
         )
     return stacks.like(
         stack,
-        stack.data[:, top:bottom, left:right],
-        y=stack["y"].values[top:bottom],
-        x=stack["x"].values[left:right],
+        stack.data[:, rows, columns],
+        y=stack["y"].values[rows],
+        x=stack["x"].values[columns],
     )
 
 

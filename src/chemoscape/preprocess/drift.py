@@ -32,6 +32,10 @@ UNCERTAIN_PX, LEAST_SHARE = 0.2, 0.2
 #: Frames that a window of a large stack is chosen by, and the side of the cells it is made of.
 FRAMES_LOOKED_AT = 5
 CELL = 32
+#: The window of a lazy stack has at most this share of the memory that a stack may have, and no
+#: more bands than this are looked at to find it.
+WINDOW_SHARE = 1 / 12
+STRIPS_LOOKED_AT = 12
 #: Scaling that moves the edge of the image by more (pixels) is warned of.
 LARGEST_GROWTH_PX = 0.5
 
@@ -56,9 +60,9 @@ def measure_drift(
     Parameters
     ----------
     stack : DataArray (energy, y, x)
-        Counts, transmission or optical density. Of a lazy stack larger than
-        `blocks.memory_limit()` the window with most contrast that fits is read, once, and a few
-        whole frames before that, to find it.
+        Counts, transmission or optical density. Of a lazy stack larger than a
+        twelfth of `blocks.memory_limit()` the window with most contrast that fits into this is
+        read, once, and a few bands of rows before that, to find it.
     reference : int, optional
         Index of the fixed frame; chosen by contrast when not given.
     region : Region or bool map (y, x), optional
@@ -240,8 +244,9 @@ def _looked_at(
             "the region holds no pixel", remedy="give a map that is true where to look"
         )
     rows, columns = (_span(np.asarray(inside.any(axis=axis))) for axis in (1, 0))
-    if blocks.is_lazy(stack) and stack[:, rows, columns].nbytes > blocks.memory_limit():
-        rows, columns = densest_window(stack, rows, columns)
+    budget = int(WINDOW_SHARE * blocks.memory_limit())
+    if blocks.is_lazy(stack) and stack[:, rows, columns].nbytes > budget:
+        rows, columns = densest_window(stack, rows, columns, budget)
     return stack[:, rows, columns], inside[rows, columns]
 
 
@@ -251,29 +256,42 @@ def _span(where: np.ndarray) -> slice:
     return slice(int(at[0]), int(at[-1]) + 1)
 
 
-def densest_window(stack: xr.DataArray, rows: slice, columns: slice) -> tuple[slice, slice]:
-    """The window of a lazy stack that tells most about position among those that fit the memory.
+def densest_window(
+    stack: xr.DataArray, rows: slice, columns: slice, n_bytes: int
+) -> tuple[slice, slice]:
+    """The window of a lazy stack that tells most about position among those of so many bytes.
 
     As square as the image allows, it lies where the smaller one of the sums of (dI/dy)²/I and
-    (dI/dx)²/I over a few frames is largest: both shifts are wanted.
+    (dI/dx)²/I over a few frames is largest: both shifts are wanted. Of a tall image strips are
+    looked at, each for the rows around it.
     """
     n, ny, nx = stack.sizes["energy"], rows.stop - rows.start, columns.stop - columns.start
-    budget = blocks.memory_limit() // (4 * n)
+    budget = n_bytes // (4 * n)
     height = min(ny, max(int(np.sqrt(budget)), budget // nx))
     width = min(nx, max(budget // max(height, 1), 1))
     few = np.unique(np.linspace(0, n - 1, FRAMES_LOOKED_AT).astype(int))
     density = stack.attrs["quantity"] == "optical_density"
     tells = np.zeros((2, -(-ny // CELL), -(-nx // CELL)))
-    for band, values in blocks.iterate(stack[few, rows, columns]):
+    seen = np.zeros(tells.shape[1])
+    part = stack[few, rows, columns].data
+    edges = np.cumsum([0, *part.chunks[1]])
+    n_strips = min(len(edges) - 1, STRIPS_LOOKED_AT)
+    for k in ((np.arange(n_strips) + 0.5) / n_strips * (len(edges) - 1)).astype(int):
+        (values,) = blocks.computed(part[:, edges[k] : edges[k + 1]])
         intensity = np.exp(-values) if density else values
         if min(intensity.shape[1:]) < 2:
             continue
         slopes = np.gradient(intensity, axis=(1, 2))
         floor = registration.DARKEST * max(float(np.nanmean(intensity)), 1e-30)
-        cells = (np.arange(band.start, band.stop) // CELL)[:, None], np.arange(nx)[None] // CELL
+        y = np.arange(edges[k], edges[k + 1]) // CELL
+        np.add.at(seen, y, 1)
         for told, slope in zip(tells, slopes, strict=True):
             squares = np.nan_to_num(slope**2 / np.maximum(intensity, floor)).sum(axis=0)
-            np.add.at(told, cells, squares)
+            np.add.at(told, (y[:, None], np.arange(nx)[None] // CELL), squares)
+    looked_at = np.flatnonzero(seen)
+    if looked_at.size:
+        nearest = looked_at[np.abs(np.arange(seen.size)[:, None] - looked_at).argmin(axis=1)]
+        tells = tells[:, nearest] / seen[nearest][:, None]
     sums = np.pad(tells, [(0, 0), (1, 0), (1, 0)]).cumsum(axis=1).cumsum(axis=2)
     ky, kx = max(height // CELL, 1), max(width // CELL, 1)
     within = sums[:, ky:, kx:] - sums[:, :-ky, kx:] - sums[:, ky:, :-kx] + sums[:, :-ky, :-kx]

@@ -184,6 +184,30 @@ def shift_rows(image: np.ndarray, shift: np.ndarray, out: np.ndarray, *, first: 
         out[rows, columns] = across
 
 
+def seen_by_all(shifts: np.ndarray, shape: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of images (ny, nx) that all of them saw after `shifts` (n, 2), those that
+    are finite; empty slices where there are none.
+
+    Examples
+    --------
+    >>> seen_by_all(np.array([[0.0, 0.0], [2.0, -0.5]]), (10, 20))
+    (slice(2, 10, None), slice(0, 19, None))
+    """
+    settled = settle(shifts[np.isfinite(shifts).all(axis=1)])
+    ahead = np.ceil(settled)
+    rows, columns = (
+        [
+            _seen(n, n, int(whole), bool(whole > exact))
+            for whole, exact in zip(ahead[:, axis], settled[:, axis], strict=True)
+        ]
+        for axis, n in enumerate(shape)
+    )
+    return tuple(  # type: ignore[return-value]
+        slice(max(one.start for one in each), min(one.stop for one in each))
+        for each in (rows, columns)
+    )
+
+
 def _seen(n: int, n_out: int, ahead: int, between: bool) -> slice:
     """Indices i below `n_out` with i - ahead one of `n` pixels, and the one after it too when
     `between`.

@@ -57,7 +57,8 @@ def run_figures(
 
     drawn: dict[str, Figure] = {}
     if od is not None:
-        drawn["absorbance"] = figures.transmission_and_optical_density(od, mask=sample)
+        where = od.get("sample", sample)
+        drawn["absorbance"] = figures.transmission_and_optical_density(od, mask=where)
         drawn["background"] = figures.background_figure(od)
     if "/drift" in node:
         drawn["drift"] = figures.drift_figure(node["/drift"])

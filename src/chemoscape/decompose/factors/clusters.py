@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
 import xarray as xr
 from scipy.cluster.hierarchy import linkage
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import silhouette_score
-from threadpoolctl import threadpool_limits
 
 from chemoscape import stack as stacks
+from chemoscape.blocks import reduce_blocks
 from chemoscape.decompose.factors.averages import mean_spectra
+from chemoscape.decompose.factors.k_means import k_means, silhouette
 from chemoscape.errors import ChemoscapeWarning, FitError
 
-#: Silhouettes are quadratic in pixels: this many, drawn at random, are enough to 0.02.
-SILHOUETTE_PIXELS = 2000
-MOST_CLUSTERS = 8
 #: Pixels whose spectrum varies less than this share of the strongest have no shape to group by.
 LEAST_STRUCTURE = 0.1
 #: Fewer pixels than this make a noisy spectrum.
@@ -37,11 +32,11 @@ def cluster(
 ) -> xr.Dataset:
     """Group the sample's pixels by spectral shape, whatever their thickness or their background.
 
-    k-means (k-means++, ten starts) on score vectors without their share of a constant, scaled to
-    unit length: raw scores would group by thickness, and by whatever absorbs alike at all energies.
-    Scores of centred components count with their mean spectrum, or they would group by thickness
-    too. Pixels with hardly any structure in their spectrum are left out. The spectrum of a cluster
-    is the mean of its pixels' optical densities.
+    k-means (k-means++, the best of ten starts with at most 20,000 pixels) on score vectors without
+    their share of a constant, scaled to unit length: raw scores would group by thickness, and by
+    whatever absorbs alike at all energies. Scores of centred components count with their mean
+    spectrum, or they would group by thickness too. Pixels with hardly any structure in their
+    spectrum are left out. The spectrum of a cluster is the mean of its pixels' optical densities.
 
     Parameters
     ----------
@@ -77,7 +72,7 @@ def cluster(
         A cluster has fewer than ten pixels, or fewer clusters than asked for have any.
     """
     density = od["optical_density"] if isinstance(od, xr.Dataset) else od
-    stacks.check(density, "optical_density")
+    stacks.check(density, "optical_density", lazy=True)
     if pcs["sample"].shape != density.shape[1:]:
         raise FitError(
             f"the components are of {' × '.join(map(str, pcs['sample'].shape))} pixels, the stack "
@@ -94,7 +89,7 @@ def cluster(
             f"{used} components were asked for, {pcs.sizes['pc']} are there",
             remedy="set [clusters] n_components to fewer",
         )
-    inside, features = _features(pcs, used)
+    inside, features, like = _features(pcs, used)
     if n_clusters == "auto" and rank == 1 - bool(pcs.attrs["centred"]):
         n_clusters = 1
     if n_clusters != "auto" and not 1 <= int(n_clusters) <= len(features):
@@ -102,8 +97,16 @@ def cluster(
             f"{n_clusters} clusters cannot be made of {len(features)} pixels",
             remedy="set [clusters] n_clusters to a smaller number",
         )
-    labels, silhouette = _k_means(features, n_clusters, seed)
-    return _describe(density, inside, labels, features, silhouette, used, seed)
+    labels, value = k_means(features, n_clusters, seed)
+    if n_clusters != "auto" and labels.max() + 1 < int(n_clusters):
+        warnings.warn(
+            f"{n_clusters} clusters were asked for, the pixels have only {labels.max() + 1} "
+            "distinct spectra",
+            ChemoscapeWarning,
+            stacklevel=2,
+        )
+    spectra = np.array([like(labels == number) for number in range(labels.max() + 1)])
+    return _describe(density, inside, labels, features, spectra, value, used, seed)
 
 
 def merge_clusters(
@@ -118,7 +121,7 @@ def merge_clusters(
         A number is not a cluster, or appears twice.
     """
     density = od["optical_density"] if isinstance(od, xr.Dataset) else od
-    stacks.check(density, "optical_density")
+    stacks.check(density, "optical_density", lazy=True)
     known = set(groups.cluster.values.tolist())
     named = [number for group in merge for number in group]
     if len(set(named)) != len(named) or not set(named) <= known:
@@ -160,90 +163,69 @@ def regroup(od: xr.Dataset | xr.DataArray, groups: xr.Dataset, labels: np.ndarra
     seed = int(groups.attrs["seed"])
     features = groups["feature"].values.reshape(groups.sizes["feature_axis"], -1)[:, inside].T
     new = np.unique(labels[inside], return_inverse=True)[1]
+    moved = np.zeros((groups.sizes["cluster"], new.max(initial=0) + 1), dtype=int)
+    np.add.at(moved, (before[inside], new), 1)
+    spectra = np.nan_to_num(groups["spectrum"].values)  # of the clusters that a new one is made of
     result = _describe(
         density,
         inside,
         new,
         features,
-        _silhouette(features, new, seed),
+        moved.T @ spectra / moved.sum(axis=0)[:, None],
+        silhouette(features, new, seed),
         int(groups.attrs["n_components"]),
         seed,
     )
-    moved = np.zeros((groups.sizes["cluster"], result.sizes["cluster"]), dtype=int)
-    np.add.at(moved, (before[inside], result["label"].values.ravel()[inside]), 1)
+    order = np.argsort(-moved.sum(axis=0), kind="stable")
     told = {"long_name": "pixels of a cluster before that are in a cluster now"}
-    return result.assign(from_cluster=(("before", "cluster"), moved, told))
+    return result.assign(from_cluster=(("before", "cluster"), moved[:, order], told))
 
 
-def _features(pcs: xr.Dataset, used: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which pixels (bool, flat) can be grouped, and their features (pixel, axis) of unit length.
+def _features(
+    pcs: xr.Dataset, used: int
+) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """Which pixels (bool, flat) can be grouped, their features (pixel, axis) of unit length, and a
+    function of a choice of them: the mean spectrum as their scores have it.
 
     Distances between features are those between spectra, each less its own mean over energy: with
     eigenspectra ``V`` less their means and ``M = V·Vᵀ``, features are the scores times ``√M``. The
     mean spectrum of centred components is one more, with a score of 1.
     """
     spectra = pcs["eigenspectrum"].values[:used]
-    scores = pcs["score"].values[:used].reshape(used, -1).T.astype(np.float64)
+    sample = pcs["sample"].values.astype(bool)
+    scores = _of_sample(pcs, used, sample)
     if pcs.attrs["centred"]:
         spectra = np.vstack([pcs["mean"].values, spectra])
-        scores = np.column_stack([np.ones(len(scores)), scores])
-    spectra = spectra - spectra.mean(axis=1, keepdims=True)
-    value, vector = np.linalg.eigh(spectra @ spectra.T)
+        scores = np.column_stack([np.ones(len(scores), scores.dtype), scores])
+    shapes = spectra - spectra.mean(axis=1, keepdims=True)
+    value, vector = np.linalg.eigh(shapes @ shapes.T)
     features = scores @ (vector * np.sqrt(np.maximum(value, 0)))
     length = np.linalg.norm(features, axis=1)
-    inside = pcs["sample"].values.ravel() & np.isfinite(length)
-    longest = float(np.percentile(length[inside], 95)) if inside.any() else 0.0
-    level = float(np.abs(scores[inside]).max(initial=0.0)) * float(np.abs(spectra).max(initial=0.0))
+    known = np.isfinite(length)
+    longest = float(np.percentile(length[known], 95)) if known.any() else 0.0
+    level = float(np.abs(scores[known]).max(initial=0.0)) * float(np.abs(shapes).max(initial=0.0))
     if not longest > 1e-6 * level:
         raise FitError(
             "no spectrum of the sample changes with energy, so there is no shape to group by",
             remedy="turn [clusters] off, or check the energies and I0",
         )
-    inside = inside & (length > LEAST_STRUCTURE * longest)
-    return inside, features[inside] / length[inside, None]
-
-
-def _k_means(features: np.ndarray, n_clusters: int | str, seed: int) -> tuple[np.ndarray, float]:
-    """Labels and silhouette for one number of clusters, or for the best of several."""
-    numbers = (
-        range(2, min(MOST_CLUSTERS, len(features) - 1) + 1)
-        if n_clusters == "auto"
-        else [int(n_clusters)]
+    kept = known & (length > LEAST_STRUCTURE * longest)
+    inside = sample.ravel().copy()
+    inside[inside] = kept
+    scores = scores[kept]
+    return (
+        inside,
+        (features[kept] / length[kept, None]).astype(np.float32),
+        lambda members: scores[members].mean(axis=0, dtype=np.float64) @ spectra,
     )
-    best: tuple[np.ndarray, float] = (np.zeros(len(features), dtype=int), -np.inf)
-    for number in numbers:
-        labels = k_means_labels(features, number, seed)
-        silhouette = _silhouette(features, labels, seed)
-        if silhouette > best[1]:
-            best = labels, silhouette
-        if labels.max() + 1 < number:
-            break  # there are no more distinct pixels
-    if n_clusters != "auto" and best[0].max() + 1 < int(n_clusters):
-        warnings.warn(
-            f"{n_clusters} clusters were asked for, the pixels have only {best[0].max() + 1} "
-            "distinct spectra",
-            ChemoscapeWarning,
-            stacklevel=3,
-        )
-    return best[0], max(best[1], -1.0) if np.isfinite(best[1]) else 0.0
 
 
-def k_means_labels(features: np.ndarray, number: int, seed: int) -> np.ndarray:
-    """Labels (pixel) 0, 1 … of k-means on features (pixel, axis); fewer where pixels are equal."""
-    with threadpool_limits(limits=1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct pixels: told above
-        found = KMeans(number, n_init=10, random_state=seed).fit(features).labels_
-    return np.asarray(np.unique(found, return_inverse=True)[1])
-
-
-def _silhouette(features: np.ndarray, labels: np.ndarray, seed: int) -> float:
-    """Mean silhouette of a random sample of pixels; 0 for a single cluster."""
-    if len(np.unique(labels)) < 2 or len(labels) <= len(np.unique(labels)):
-        return 0.0
-    chosen = np.random.default_rng(seed).permutation(len(labels))[:SILHOUETTE_PIXELS]
-    if len(np.unique(labels[chosen])) < 2:
-        return 0.0
-    return float(silhouette_score(features[chosen], labels[chosen]))
+def _of_sample(pcs: xr.Dataset, used: int, sample: np.ndarray) -> np.ndarray:
+    """Scores (pixel, used) of the sample's pixels; lazy ones are computed, block by block."""
+    parts = reduce_blocks(
+        lambda score, inside: [score[:used, inside]], list.__add__, pcs["score"].data, sample
+    )
+    return np.concatenate(parts, axis=1).T
 
 
 def _describe(
@@ -251,11 +233,12 @@ def _describe(
     inside: np.ndarray,
     labels: np.ndarray,
     features: np.ndarray,
+    like: np.ndarray,
     silhouette: float,
     n_components: int,
     seed: int,
 ) -> xr.Dataset:
-    """Order clusters by size and average their spectra."""
+    """Order clusters by size and average their spectra, which are `like` (cluster, energy)."""
     sizes = np.bincount(labels)
     order = np.argsort(-sizes, kind="stable")
     rank = np.empty_like(order)
@@ -265,8 +248,11 @@ def _describe(
     image[inside] = labels
 
     n = len(sizes)
-    spectrum, error = mean_spectra(density.values.reshape(density.sizes["energy"], -1), image, n)
-    centres = np.array([features[labels == number].mean(axis=0) for number in range(n)])
+    image = image.reshape(density.shape[1:])
+    spectrum, error = mean_spectra(density.data, image, n, like=like[order])
+    centres = np.array(
+        [features[labels == number].mean(axis=0, dtype=float) for number in range(n)]
+    )
     if sizes.min() < FEW_PIXELS:
         warnings.warn(
             f"the smallest cluster has {sizes.min()} pixels: its spectrum is noisy, ask for fewer "
@@ -275,11 +261,11 @@ def _describe(
             stacklevel=4,
         )
     tree = linkage(centres, method="ward") if n > 1 else np.empty((0, 4))
-    feature = np.full((features.shape[1], inside.size), np.nan)
+    feature = np.full((features.shape[1], inside.size), np.nan, dtype=np.float32)
     feature[:, inside] = features.T
     return xr.Dataset(
         {
-            "label": (("y", "x"), image.reshape(density.shape[1:]), {"long_name": "cluster"}),
+            "label": (("y", "x"), image, {"long_name": "cluster"}),
             "spectrum": (("cluster", "energy"), spectrum, {"long_name": "mean optical density"}),
             "spectrum_se": (("cluster", "energy"), error),
             "size": ("cluster", sizes[order]),

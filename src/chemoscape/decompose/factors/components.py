@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import warnings
+import math
+from functools import partial
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from chemoscape import stack as stacks
-from chemoscape.decompose.factors import rank, unit_noise
-from chemoscape.errors import ChemoscapeWarning, FitError
+from chemoscape.blocks import is_lazy, map_blocks, memory_limit
+from chemoscape.decompose.factors import common, rank, unit_noise
+from chemoscape.decompose.factors.pixels import evenly
+from chemoscape.decompose.factors.survey import OUTSIDE, RANKED, SAMPLE, Survey, survey
+from chemoscape.errors import FitError
 from chemoscape.preprocess.absorbance import sample_mask
 
 #: Correlation of neighbouring pixels' noise beyond which they are no longer independent.
 MOST_CORRELATION = 0.1
-#: What the background does not have must stand out of noise by this factor to be called common.
-CLEAR = 2.0
-#: Standard errors by which the background's mean must differ from nothing.
-SIGNIFICANT = 4.0
-#: What all pixels share is an error of I0 while it is less than this share of their mean spectrum:
-#: in a film of even thickness it is nearly all of it.
-MOST_COMMON = 0.25
-#: Pixels outside the sample that can tell whether they have it too.
-LEAST_OUTSIDE = 10
+#: Pixels, and bytes of them, that noise and ranks are worked out on: an even choice of more.
+MOST_RANKED, MOST_RANKED_BYTES = 400_000, 256_000_000
+#: Pixels around the sample that are asked whether they have a component too.
+MOST_OUTSIDE = 50_000
 
 
 def principal_components(
@@ -37,10 +37,12 @@ def principal_components(
 
     The Gram matrix ``Z = D·Dᵀ`` (energy × energy, float64) over the sample's pixels is diagonalised
     (Lerotic et al. 2004). Optical densities are not centred by default: without a mean to subtract,
-    k components span k spectra.
+    k components span k spectra. A lazy stack is read once; its scores are lazy, to be computed
+    together with other maps.
 
     Rank criteria, on densities scaled to unit noise by its energy mean times its pixel mean (Keenan
-    and Kotula 2004), as measured in what the energies do not tell of each other:
+    and Kotula 2004), as measured in what the energies do not tell of each other, of at most 400,000
+    pixels or 256 MB of them, spread evenly (``n_pixels_rank``):
 
     - ``rank_mp``: eigenvalues above the Marchenko-Pastur edge of pure noise (-1, refused, for
       stacks that were interpolated: their pixels are not independent);
@@ -71,9 +73,13 @@ def principal_components(
     Dataset
         ``eigenvalue(pc)``, ``share(pc)`` of the sum of squares, ``eigenspectrum(pc, energy)`` (unit
         length), ``score(pc, y, x)`` (every pixel, NaN where data are missing), ``mean(energy)``
-        (zeros when not centred), ``sample(y, x)``; attributes ``rank_*``, ``noise_level`` (sd of
-        the scaled noise: 1 as it was measured; with fewer than three pixels per energy the stated
-        variances take its place, and 1 says that they are right), ``noise_edge`` (of the
+        (zeros when not centred), ``sample(y, x)``, ``asked(y, x)`` (the mask, pixels with missing
+        values included), and of the mask's pixels, with missing values
+        left out, ``sample_mean(energy)``, ``sample_mean_variance(energy)`` (its variance, from the
+        stated ones) and ``sample_spread(energy)`` (standard deviation); attributes ``rank_*``,
+        ``noise_level`` (sd of the scaled noise: 1 as it was measured; with fewer than three pixels
+        per energy the stated variances take its place, and 1 says that they are right),
+        ``noise_edge`` (of the
         ``scaled_eigenvalue``), ``common_component`` (0 for none) and ``common_in_background`` (1
         when the pixels outside the sample have it too, 0 when not, -1 when that is not known).
 
@@ -88,7 +94,7 @@ def principal_components(
         A component is the same in all pixels.
     """
     density = od["optical_density"] if isinstance(od, xr.Dataset) else od
-    stacks.check(density, "optical_density")
+    stacks.check(density, "optical_density", lazy=True)
     n_energy = density.sizes["energy"]
     if n_energy < 3 or n_components < 1:
         raise FitError(
@@ -99,26 +105,24 @@ def principal_components(
             if n_energy < 3
             else "ask for one or more",
         )
-    flat = density.values.reshape(n_energy, -1)
-    complete = _complete(flat)
-    inside = (sample_mask(od) if mask is None else stacks.as_mask(mask, density)).values.ravel()
-    inside = inside & complete
+    stated = od["variance"].data if isinstance(od, xr.Dataset) and "variance" in od else None
+    chosen = (sample_mask(od) if mask is None else stacks.as_mask(mask, density)).data
+    background = _background(od)
+    seen = survey(density.data, stated, _asked(chosen, background, n_energy), keep=is_lazy(density))
+    complete, asked = np.concatenate(seen.complete), np.concatenate(seen.asked)
+    inside = (asked & SAMPLE > 0) & complete
     n_pixels = int(inside.sum())
     if n_pixels < 2:
         raise FitError(
             "fewer than two pixels of sample have data at every energy",
             remedy="check the optical density, or give a mask",
         )
-    mean = np.zeros(n_energy)
+    mean, gram = np.zeros(n_energy), seen.gram
     if centred:
-        mean = _mean(unit_noise.Pixels(flat, inside, mean))
-    pixels = unit_noise.Pixels(flat, inside, mean)
-    half = unit_noise.halves_of(n_pixels, seed)
-
-    eigenvalue, vectors = rank.eigen(
-        unit_noise.gram_matrices(pixels, np.ones(n_pixels), half)[0].sum(axis=0)
-    )
-    if not eigenvalue[0] > 0:
+        mean = seen.total / n_pixels
+        gram = gram - n_pixels * np.outer(mean, mean)
+    eigenvalue, vectors = rank.eigen(gram)
+    if not eigenvalue[0] > (rank.ROUNDING * np.trace(seen.gram) if centred else 0):
         raise FitError(
             "the optical densities of the sample are all "
             + ("equal from pixel to pixel" if centred else "zero"),
@@ -127,49 +131,55 @@ def principal_components(
     kept = min(n_components, n_energy)
     vectors = vectors[:, :kept]
     vectors = vectors * np.where(vectors.sum(axis=0) < 0, -1, 1)
-    with np.errstate(invalid="ignore"):  # pixels with infinities have no scores
-        score = vectors.T.astype(np.float32) @ flat
-        score -= (vectors.T @ mean).astype(np.float32)[:, None]
-    score[:, ~complete] = np.nan
+    score = map_blocks(partial(_scores, vectors=vectors, mean=mean), density.data, leading=(kept,))
 
-    scaled = unit_noise.scale_to_unit_noise(pixels, _stated_variance(od, inside), half)
+    pixels = _pixels(density, (asked & RANKED > 0) & inside, mean, seen.ranked)
+    n_ranked = pixels.shape[1]
+    scaled = unit_noise.scale_to_unit_noise(
+        pixels, _stated_variance(seen), unit_noise.halves_of(n_ranked, seed)
+    )
     scaled_value, scaled_vectors = rank.eigen(scaled.gram)
     scaled_value[scaled_value < rank.ROUNDING * scaled_value[0]] = 0.0
     level, edge = rank.marchenko_pastur(scaled_value, *pixels.shape)
-    unit = level**2 * n_pixels or 1.0  # a stack without noise has none
+    unit = level**2 * n_ranked or 1.0  # a stack without noise has none
     share = eigenvalue / eigenvalue.sum()
     ranks = {
-        "rank_ind": rank.indicator_rank(scaled_value, n_pixels),
+        "rank_ind": rank.indicator_rank(scaled_value, n_ranked),
         "rank_mp": -1 if _correlated(od) else int((scaled_value > edge).sum()),
-        "rank_cv": rank.split_half_rank(scaled.halves, int((scaled_value > 0).sum()), n_pixels),
-        "rank_f": rank.f_test_rank(scaled_value, n_pixels),
+        "rank_cv": rank.split_half_rank(scaled.halves, int((scaled_value > 0).sum()), n_ranked),
+        "rank_f": rank.f_test_rank(scaled_value, n_ranked),
         "rank_cumulative": int(np.searchsorted(np.cumsum(share), rank.CUMULATIVE_SHARE) + 1),
     }
-    common, seen_outside = 0, -1
+    found, seen_outside = 0, -1
     n_common = ranks["rank_mp"]
     if not centred and n_common >= 2:
-        direction = _common_direction(scaled, scaled_vectors[:, :n_common], scaled_value, edge)
+        direction = common.common_direction(
+            scaled, scaled_vectors[:, :n_common], scaled_value, edge
+        )
         if direction is not None:
-            known = _background(od)
-            outside = complete & ~inside & (True if known is None else known)
-            common, seen_outside = _name(
+            found, seen_outside = common.name(
                 direction,
                 scaled,
                 vectors.T,
-                pixels,
-                unit_noise.Pixels(flat, outside, mean),
-                clear=scaled_value[n_common - 1] > CLEAR * edge,
-                certain=known is not None,
+                seen.total / n_pixels,
+                _pixels(density, (asked & OUTSIDE > 0) & complete, mean, seen.outside),
+                clear=scaled_value[n_common - 1] > common.CLEAR * edge,
+                certain=background is not None,
             )
+    sample_mean, sample_variance = seen.mean_and_variance(stated is not None)
     return xr.Dataset(
         {
             "eigenvalue": ("pc", eigenvalue[:kept]),
             "share": ("pc", share[:kept]),
             "scaled_eigenvalue": ("pc", scaled_value[:kept] / unit),
             "eigenspectrum": (("pc", "energy"), vectors.T),
-            "score": (("pc", "y", "x"), score.reshape(kept, *density.shape[1:])),
+            "score": (("pc", "y", "x"), score),
             "mean": ("energy", mean),
-            "sample": (("y", "x"), inside.reshape(density.shape[1:])),
+            "sample": (("y", "x"), inside),
+            "asked": (("y", "x"), asked & SAMPLE > 0),
+            "sample_mean": ("energy", sample_mean),
+            "sample_mean_variance": ("energy", sample_variance),
+            "sample_spread": ("energy", seen.spread),
         },
         coords={
             "pc": np.arange(1, kept + 1),
@@ -180,26 +190,55 @@ def principal_components(
         attrs={
             "centred": int(centred),
             **ranks,
+            "n_pixels_rank": n_ranked,
             "noise_level": level,
             "noise_edge": edge / unit,
-            "common_component": common,
+            "common_component": found,
             "common_in_background": seen_outside,
         },
     )
 
 
-def _complete(flat: np.ndarray) -> np.ndarray:
-    """Which pixels have data at every energy, without a map of booleans as large as the stack."""
-    complete = np.ones(flat.shape[1], dtype=bool)
-    for frame in flat:
-        complete &= np.isfinite(frame)
-    return complete
+def _asked(chosen: Any, background: np.ndarray | None, n_energy: int) -> Any:
+    """What is asked of each pixel (y, x), bits of `survey`; lazy where the sample is."""
+    n = math.prod(chosen.shape)
+    most = min(MOST_RANKED_BYTES, memory_limit() // 16) // (4 * n_energy)
+    ranked = evenly(n, min(max(most, 1), MOST_RANKED)).reshape(chosen.shape)
+    around = evenly(n, MOST_OUTSIDE).reshape(chosen.shape)
+    if background is not None:
+        around &= background
+
+    def work(chosen: np.ndarray, ranked: np.ndarray, around: np.ndarray) -> np.ndarray:
+        inside = SAMPLE + RANKED * ranked
+        return np.where(chosen, inside, OUTSIDE * around).astype(np.uint8)
+
+    return map_blocks(work, chosen, ranked, around, leading=(), dtype=np.uint8)
 
 
-def _mean(pixels: unit_noise.Pixels) -> np.ndarray:
-    """Mean spectrum in float64."""
-    total = sum((pixels.read(one).sum(axis=1) for one, _ in pixels.blocks()), pixels.mean * 0)
-    return np.asarray(total / pixels.shape[1])
+def _pixels(
+    density: xr.DataArray, inside: np.ndarray, mean: np.ndarray, kept: list[np.ndarray]
+) -> unit_noise.Pixels:
+    """Some pixels of a stack in memory, or those that were kept when a lazy one was read."""
+    if not is_lazy(density):
+        flat = density.values.reshape(len(mean), -1)
+        return unit_noise.Pixels(flat, inside.ravel(), mean)
+    n = sum(block.shape[1] for block in kept)
+    flat = np.empty((len(mean), n), dtype=np.float32)
+    everyone = np.ones(n, dtype=bool)
+    while kept:  # a block is let go as soon as it is copied
+        block = kept.pop()
+        flat[:, n - block.shape[1] : n] = block
+        n -= block.shape[1]
+    return unit_noise.Pixels(flat, everyone, mean)
+
+
+def _scores(density: np.ndarray, *, vectors: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Scores (pc, rows, x) of rows of densities (energy, rows, x), NaN where data are missing."""
+    with np.errstate(invalid="ignore"):  # pixels with infinities have no scores
+        score = vectors.T.astype(np.float32) @ density.reshape(len(density), -1)
+        score -= (vectors.T @ mean).astype(np.float32)[:, None]
+    score[:, ~np.isfinite(score).all(axis=0)] = np.nan
+    return score.reshape(-1, *density.shape[1:])
 
 
 def _correlated(od: xr.Dataset | xr.DataArray) -> bool:
@@ -207,18 +246,13 @@ def _correlated(od: xr.Dataset | xr.DataArray) -> bool:
     return abs(float(od.attrs.get("noise_correlation", 0.0))) > MOST_CORRELATION
 
 
-def _stated_variance(
-    od: xr.Dataset | xr.DataArray, inside: np.ndarray
-) -> tuple[np.ndarray, np.ndarray] | None:
+def _stated_variance(seen: Survey) -> tuple[np.ndarray, np.ndarray] | None:
     """Means per pixel and per energy of the variance that came with the data, None without one."""
-    if isinstance(od, xr.DataArray) or "variance" not in od:
+    if not seen.stated_by_pixel:
         return None
-    flat = od["variance"].values.reshape(od.sizes["energy"], -1)
-    by_pixel, by_energy = np.zeros(int(inside.sum())), np.zeros(len(flat))
-    for number, frame in enumerate(flat):
-        values = frame[inside].astype(np.float64)
-        by_pixel += values / len(flat)
-        by_energy[number] = values.mean()
+    by_pixel = np.concatenate(seen.stated_by_pixel)
+    total, number = seen.stated_by_energy
+    by_energy = total / np.maximum(number, 1)
     usable = [np.isfinite(part) & (part > 0) for part in (by_pixel, by_energy)]
     if not (usable[0].any() and usable[1].any()):
         return None
@@ -229,71 +263,7 @@ def _stated_variance(
 
 
 def _background(od: xr.Dataset | xr.DataArray) -> np.ndarray | None:
-    """Pixels known to be empty, flat; None where none are named."""
+    """Pixels (y, x) known to be empty; None where none are named."""
     if isinstance(od, xr.Dataset) and "background" in od and bool(od["background"].any()):
-        return np.asarray(od["background"].values.ravel(), dtype=bool)
+        return np.asarray(od["background"].values, dtype=bool)
     return None
-
-
-def _common_direction(
-    scaled: unit_noise.Scaled, leading: np.ndarray, value: np.ndarray, edge: float
-) -> np.ndarray | None:
-    """Direction in which all pixels are alike though it is above noise, or None.
-
-    If ``D = T·μ + 1·δ``, the vector of ones lies in the space of the scores, and taking the mean
-    spectrum away, ``Z - h hᵀ`` with ``h = D·w / |w|``, takes a whole component with it: its
-    smallest eigenvalue within the leading space falls into the noise. Its eigenvector is normal to
-    all that varies from pixel to pixel.
-
-    Returns
-    -------
-    ndarray, shape (n_energy,), or None
-        Of unit length, on the scaled densities.
-    """
-    mean = scaled.constant
-    within = leading.T @ (scaled.gram - np.outer(mean, mean)) @ leading
-    left, vector = np.linalg.eigh(within)
-    noise = max(edge, 1e-6 * float(value[leading.shape[1] - 1]))  # some stacks have none
-    return leading @ vector[:, 0] if left[0] <= noise else None
-
-
-def _name(
-    direction: np.ndarray,
-    scaled: unit_noise.Scaled,
-    spectra: np.ndarray,
-    pixels: unit_noise.Pixels,
-    outside: unit_noise.Pixels,
-    *,
-    clear: bool,
-    certain: bool,
-) -> tuple[int, int]:
-    """Number of the common component (0: none after all), and whether the outside has it too.
-
-    The direction is normal to what varies, thickness included, so a thin rim outside the mask does
-    not disturb. In a film of even thickness all pixels are alike as well, in nearly all of their
-    spectrum: this is told by its size, and by a `certain` background that lacks it.
-    """
-    measure = direction / scaled.by_energy  # a functional of the unscaled densities
-    here, _ = _level(measure, pixels)
-    there = -1
-    if outside.shape[1] >= LEAST_OUTSIDE:
-        level, error = _level(measure, outside)
-        there = int(0.5 < level / here < 1.5 and abs(level) > SIGNIFICANT * error)
-    small = abs(direction @ scaled.constant) < MOST_COMMON * np.linalg.norm(scaled.constant)
-    if not ((there == 1 and (small or certain)) or (small and clear)):
-        return 0, -1
-    common = int(np.argmax(np.abs(spectra @ (direction * scaled.by_energy)))) + 1
-    said = {
-        1: "in all pixels, background included: an error of I0, not chemistry",
-        0: "in all pixels of the sample but not around it: an error of I0 if that was measured "
-        "there, or a film of even thickness",
-        -1: "in all pixels of the sample: an error of I0, or a film of even thickness",
-    }[there]
-    warnings.warn(f"component {common} is the same {said}", ChemoscapeWarning, stacklevel=3)
-    return common, there
-
-
-def _level(measure: np.ndarray, pixels: unit_noise.Pixels) -> tuple[float, float]:
-    """Mean over pixels of a functional of their spectra, and its standard error."""
-    values = np.concatenate([measure @ pixels.read(one) for one, _ in pixels.blocks()])
-    return float(values.mean()), float(values.std() / np.sqrt(values.size))

@@ -11,18 +11,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from chemoscape.blocks import bands, for_each_band, kernel
-from chemoscape.decompose.kernels import nonnegative_solution
+from chemoscape.decompose.factors.weights_of_parts import Solver
 
 #: Passes over the spectra within a sweep, next to free (Gillis and Glineur 2012).
 PASSES = 5
+#: How far the first step of the spectra is extrapolated, and what the length of the next is times
+#: after one that was well done or not; it grows to no more than a length that slowly recovers.
+FIRST, LONGER, SHORTER, RECOVERY = 0.5, 1.3, 0.5, 1.05
+#: Where a sweep lowers the objective by less than this share of it, equally good answers lie in its
+#: direction, and rounding would choose between them: nothing is extrapolated.
+FLAT = 1e-6
 #: A fall of the objective is judged over this many sweeps: a small one may be followed by a larger.
 WINDOW = 10
 #: Share of the data's sum of squares below which nothing but float32 rounding is left.
 ROUNDING = 1e-13
 #: Values of data in a band, so that they and their residual stay in a core's cache.
 BAND_VALUES = 1 << 17
-#: Up to so many parts, the inverses for all 2ᴷ sets of parts in a pixel are made beforehand.
-MOST_TABULATED = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +72,10 @@ def alternate(
 
         ``μ_k = [R_k t_kᵀ + pull c_k]₊ / ‖[R_k t_kᵀ + pull c_k]₊‖``.
 
-    So the objective never rises (but for the rounding of float32 data), the scale stays in ``t``,
-    and ``μ_k`` becomes ``c_k`` for a pull without end.
+    Spectra are then moved on along their last step, ``[μ + β (μ - μ_before)]₊``, which takes a
+    third of the sweeps; where that raises the objective it is undone, and the sweep counts (Ang and
+    Gillis, Neural Comput. 31, 417, 2019). So the objective never rises (but for the rounding of
+    float32 data), the scale stays in ``t``, and ``μ_k`` becomes ``c_k`` for a pull without end.
 
     Parameters
     ----------
@@ -88,21 +94,31 @@ def alternate(
     weights = np.zeros((len(data), spectra.shape[1]))
     floor = ROUNDING * sum_of_squares(data)
 
-    def cost(squares: np.ndarray) -> float:
-        apart = float(((spectra - target) ** 2).sum()) if pull else 0.0
-        return float(squares.sum()) + pull * apart + 2 * threshold * float(weights.sum())
+    def solve(spectra: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+        squares, moment, gram = _weights_step(data, spectra, weights, threshold)
+        apart = pull * float(((spectra - target) ** 2).sum()) if pull else 0.0
+        spread = 2 * threshold * float(weights.sum()) if threshold else 0.0
+        return float(squares.sum()) + apart + spread, squares, moment, gram
 
-    squares, moment = _weights_step(data, spectra, weights, threshold)
-    objective = [cost(squares)]
-    converged = objective[0] <= floor
+    value, squares, moment, gram = solve(spectra)
+    objective = [value]
+    converged = value <= floor
+    before, fallen, length, most = spectra, value, FIRST, 1.0
     while not converged and len(objective) <= max_sweeps:
-        spectra = _spectra_step(spectra, moment, weights.T @ weights, target, pull)
-        squares, moment = _weights_step(data, spectra, weights, threshold)
-        objective.append(cost(squares))
-        fallen = objective[max(len(objective) - 1 - WINDOW, 0)] - objective[-1]
-        converged = objective[-1] <= floor or (
-            len(objective) > WINDOW and fallen <= tolerance * objective[-1]
-        )
+        step = _spectra_step(spectra, moment, gram, target, float(pull))
+        ahead = fallen > FLAT * value and len(objective) < max_sweeps
+        spectra = _further(step, before, length if ahead else 0.0)
+        value, squares, moment, gram = solve(spectra)
+        if ahead and value > (1 - FLAT) * objective[-1]:  # too far: the step alone
+            objective.append(objective[-1])
+            most, length, spectra = length, SHORTER * length, step
+            value, squares, moment, gram = solve(spectra)
+        else:
+            length, most = min(LONGER * length, most), min(RECOVERY * most, 1.0)
+        before, fallen = step, objective[-1] - value
+        objective.append(value)
+        lately = objective[max(len(objective) - 1 - WINDOW, 0)] - value
+        converged = value <= floor or (len(objective) > WINDOW and lately <= tolerance * value)
     return Factors(spectra, weights, squares, np.array(objective), bool(converged))
 
 
@@ -113,190 +129,52 @@ def sum_of_squares(data: np.ndarray) -> float:
 
 def _weights_step(
     data: np.ndarray, spectra: np.ndarray, weights: np.ndarray, threshold: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Solve for `weights` in place; return each pixel's squared residual and ``D tᵀ`` (N, K).
-
-    Data are projected in float32 on an orthonormal basis, ``D·Q`` with ``μ = QR``, and what is
-    ill-conditioned is done on the small ``R`` in float64: the spectra are alike, and a projection
-    on them would have its rounding magnified. The residual is formed, not taken from norms, where
-    it would be a small difference of large numbers.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Solve for `weights` in place; return each pixel's squared residual, ``D tᵀ`` (N, K) and
+    ``t tᵀ`` (K, K).
     """
     n_pixels, n_energy = data.shape
-    basis, small = np.linalg.qr(spectra)
-    gram = small.T @ small
-    inverses = _inverses(gram)
-    basis32, columns = basis.astype(np.float32), np.ascontiguousarray(spectra.T, np.float32)
+    solver = Solver.of(spectra, threshold)
     parts = bands(n_pixels, max(BAND_VALUES // n_energy, 1))
     squares = np.empty(n_pixels)
-    sums = np.empty((len(parts), n_energy, len(gram)))
+    n = spectra.shape[1]
+    sums, grams = np.empty((len(parts), n_energy, n)), np.empty((len(parts), n, n))
 
     def work(numbers: slice) -> None:
         for number in range(numbers.start, numbers.stop):
             band = parts[number]
-            moment = (data[band] @ basis32).astype(np.float64) @ small - threshold
-            solve_weights(gram, inverses, moment, weights[band])
-            own = weights[band].astype(np.float32)
-            left = np.zeros_like(columns)
-            add_up_residual(data[band], own, columns, squares[band], left)
-            sums[number] = left.T
+            sums[number] = solver.solve(data[band], weights[band], squares[band]).T
+            grams[number] = weights[band].T @ weights[band]
 
     for_each_band(work, len(parts), rows_per_band=max(len(parts) // 8, 1))
-    return squares, sums.sum(axis=0) + spectra @ (weights.T @ weights)
+    gram = grams.sum(axis=0)
+    return squares, sums.sum(axis=0) + spectra @ gram, gram
 
 
-def _spectra_step(
-    spectra: np.ndarray, moment: np.ndarray, gram: np.ndarray, target: np.ndarray, pull: float
-) -> np.ndarray:
-    """Passes over the columns of ``μ``, from ``D tᵀ`` (N, K) and ``t tᵀ`` (K, K)."""
-    spectra = spectra.copy()
-    for _ in range(PASSES):
-        for k in range(len(gram)):
-            column = moment[:, k] - spectra @ gram[:, k] + spectra[:, k] * gram[k, k]
-            column = np.maximum(column + pull * target[:, k], 0)
-            length = np.linalg.norm(column)
-            if length > 0:  # a part that is nowhere keeps its spectrum
-                spectra[:, k] = column / length
-    return spectra
-
-
-def _inverses(gram: np.ndarray) -> np.ndarray:
-    """Inverse of the rows and columns in each set of parts (2ᴷ, K, K), zero elsewhere; a set is a
-    number with bit k for part k. None for more parts than can be tabulated.
-    """
-    n = len(gram)
-    if n > MOST_TABULATED:
-        return np.empty((0, n, n))
-    inside = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
-    both = inside[:, :, None] * inside[:, None, :]
-    # parts that became equal leave a solution that is not unique, any of which will do
-    full = gram + 1e-12 * np.eye(n)
-    return np.linalg.inv(both * full + np.eye(n) * (1 - inside[:, :, None])) * both
+def _further(step: np.ndarray, before: np.ndarray, length: float) -> np.ndarray:
+    """Spectra (N, K) moved on along ``step - before``, non-negative and of unit length."""
+    moved = np.maximum(step + length * (step - before), 0)
+    norm = np.linalg.norm(moved, axis=0)
+    return np.where(norm > 0, moved / np.where(norm > 0, norm, 1), step)
 
 
 @kernel
-def solve_weights(gram, inverses, moment, weights):  # type: ignore[no-untyped-def]
-    """Non-negative least squares for a band (pixels, K) from the normal equations, starting from
-    the parts that each pixel has.
-
-    Block principal pivoting (Kim and Park 2011): parts with a negative weight leave, those with a
-    positive gradient enter, all at once while that makes them fewer, else the last one alone. The
-    active-set method takes over where there is no table of inverses, or no end.
-    """
-    n_pixels, n = moment.shape
-    trial = np.empty(n)
-    free = np.zeros(n, np.bool_)
-    active = np.empty(n, np.bool_)
-    inverse = np.empty((n, n))
-    for p in range(n_pixels):
-        largest = 0.0
-        inside = 0
-        for i in range(n):
-            largest = max(largest, abs(moment[p, i]))
-            if weights[p, i] > 0.0:
-                inside |= 1 << i
-        slack = 1e-12 * largest
-        fewest, patience, done = n + 1, 3, False
-        for _ in range(10 * n if inverses.shape[0] else 0):
-            wrong, n_wrong, last = 0, 0, 0
-            for i in range(n):
-                trial[i] = 0.0
-                for j in range(n):
-                    trial[i] += inverses[inside, i, j] * moment[p, j]
-            for i in range(n):
-                if inside >> i & 1:
-                    out_of_place = trial[i] < 0.0
-                else:
-                    gradient = moment[p, i]
-                    for j in range(n):
-                        gradient -= gram[i, j] * trial[j]
-                    out_of_place = gradient > slack
-                if out_of_place:
-                    wrong |= 1 << i
-                    n_wrong += 1
-                    last = i
-            if n_wrong == 0:
-                done = True
-                break
-            if n_wrong < fewest:
-                fewest, patience = n_wrong, 3
-            else:
-                patience -= 1
-            inside ^= wrong if patience >= 0 else 1 << last
-        if not done:
-            done = nonnegative_solution(gram, moment[p], free, active, inverse, trial)
-        if done:
-            for i in range(n):
-                weights[p, i] = max(trial[i], 0.0)
-
-
-@kernel
-def add_up_residual(data, weights, spectra, squares, sums):  # type: ignore[no-untyped-def]
-    """``r = d - Σ t_k μ_k`` of each pixel (P, N): its sum of squares, and ``Σ_p t_kp r_p`` added to
-    `sums` (K, N). BLAS takes three times as long for matrices so slim.
-    """
-    n_pixels, n_energy = data.shape
-    rest = np.empty(n_energy, np.float32)
-    lane = np.empty(8, np.float32)  # eight sums side by side, as a processor adds them
-    for p in range(n_pixels):
-        for e in range(n_energy):
-            rest[e] = data[p, e]
-        for k in range(len(spectra)):
-            t = weights[p, k]
-            if t > 0.0:
-                for e in range(n_energy):
-                    rest[e] -= t * spectra[k, e]
-        for k in range(len(spectra)):
-            t = weights[p, k]
-            if t > 0.0:
-                for e in range(n_energy):
-                    sums[k, e] += t * rest[e]
-        lane[:] = 0.0
-        for e in range(0, n_energy - 7, 8):
-            for i in range(8):
-                lane[i] += rest[e + i] * rest[e + i]
-        total = 0.0
-        for i in range(8):
-            total += lane[i]
-        for e in range(n_energy - n_energy % 8, n_energy):
-            total += rest[e] * rest[e]
-        squares[p] = total
-
-
-@kernel
-def solve_gapped(spectra, data, threshold, weights, mean_square):  # type: ignore[no-untyped-def]
-    """Weights (P, K) and mean squared residual of pixels (P, N) from their finite energies, if any
-    K are.
-    """
+def _spectra_step(spectra, moment, gram, target, pull):  # type: ignore[no-untyped-def]
+    """Passes over the columns of ``μ`` (N, K), from ``D tᵀ`` (N, K) and ``t tᵀ`` (K, K)."""
     n_energy, n = spectra.shape
-    gram = np.empty((n, n))
-    moment = np.empty(n)
-    free = np.zeros(n, np.bool_)
-    active = np.empty(n, np.bool_)
-    inverse = np.empty((n, n))
-    for p in range(data.shape[0]):
-        gram[:] = 0.0
-        moment[:] = 0.0
-        used = 0
-        for e in range(n_energy):
-            d = float(data[p, e])
-            if not np.isfinite(d):
-                continue
-            used += 1
-            for i in range(n):
-                moment[i] += spectra[e, i] * d
+    spectra = spectra.copy()
+    column = np.empty(n_energy)
+    for _ in range(PASSES):
+        for k in range(n):
+            length = 0.0
+            for e in range(n_energy):
+                value = moment[e, k] + pull * target[e, k]
                 for j in range(n):
-                    gram[i, j] += spectra[e, i] * spectra[e, j]
-        for i in range(n):  # as much less as fewer energies weigh
-            moment[i] -= threshold * used / n_energy
-        mean_square[p] = np.nan
-        if used < n or not nonnegative_solution(gram, moment, free, active, inverse, weights[p]):
-            weights[p] = np.nan
-            continue
-        total = 0.0
-        for e in range(n_energy):
-            d = float(data[p, e])
-            if np.isfinite(d):
-                for i in range(n):
-                    d -= spectra[e, i] * weights[p, i]
-                total += d * d
-        mean_square[p] = total / used
+                    if j != k:
+                        value -= spectra[e, j] * gram[j, k]
+                column[e] = max(value, 0.0)
+                length += column[e] ** 2
+            if length > 0.0:  # a part that is nowhere keeps its spectrum
+                for e in range(n_energy):
+                    spectra[e, k] = column[e] / np.sqrt(length)
+    return spectra

@@ -8,14 +8,17 @@ import numpy as np
 import xarray as xr
 
 from chemoscape import stack as stacks
-from chemoscape.blocks import for_each_band
 from chemoscape.decompose.factors import hals
+from chemoscape.decompose.factors.part_maps import PartMaps, part_maps, sample_of
+from chemoscape.decompose.factors.pixels import evenly
 from chemoscape.decompose.factors.pure_pixels import purest, unit
 from chemoscape.errors import ChemoscapeWarning, FitError
 from chemoscape.preprocess.absorbance import sample_mask
 
 #: Objectives that differ by a smaller share do not say which of two answers is the better.
 SAME_OBJECTIVE = 1e-3
+#: Pixels that spectra are found with: an even choice of more.
+MOST_PIXELS = 200_000
 
 
 def factorise(
@@ -82,13 +85,15 @@ def factorise(
         ``spectrum(part, energy)``, with a mean over the energies of 1, so that ``weight(part, y,
         x)`` is what the part adds to a pixel's mean optical density; NaN outside the mask.
         ``residual(y, x)`` (rms, optical density); ``objective(sweep)`` as a share of ``‖D‖²``;
-        ``sample(y, x)``, the pixels that made the spectra: pixels of the mask without a value at
-        some energies are fitted afterwards with those they have, if there are enough. With
+        ``sample(y, x)``, the pixels of the mask with a value at every energy: those, or 200,000 of
+        them, spread evenly, made the spectra. Pixels without a value at some energies are fitted
+        with those they have, if there are enough. With
         `similar_to`, parts are in its order and ``distance(part)`` is ``‖μ - μ_c‖²``; else in order
         of falling weight. Attributes: ``objective``, ``n_sweeps``, ``converged`` (0 or 1),
         ``similarity_distance`` (mean of ``distance``, NaN without), ``explained_share`` (of
         ``‖D‖²``), ``negative_share`` (of the values used), ``n_gapped`` (pixels with values
-        missing), ``similarity``, ``sparsity``, ``start``, ``seed``.
+        missing), ``n_pixels_spectra`` (that made the spectra), ``similarity``, ``sparsity``,
+        ``start``, ``seed``.
 
     Raises
     ------
@@ -102,7 +107,7 @@ def factorise(
         It had not converged after `max_sweeps`, or a part is found in no pixel.
     """
     density = od["optical_density"] if isinstance(od, xr.Dataset) else od
-    density = stacks.check(density, "optical_density")
+    stacks.check(density, "optical_density", lazy=True)
     _check_options(n_parts, density.sizes["energy"], similarity, sparsity, max_sweeps, starts)
     if similarity > 0 and similar_to is None:
         raise FitError(
@@ -111,17 +116,16 @@ def factorise(
         )
     target = None if similar_to is None else unit(_spectra_of(similar_to, density, n_parts))
 
-    chosen = (sample_mask(od) if mask is None else stacks.as_mask(mask, density)).values.ravel()
-    flat = density.values.reshape(density.sizes["energy"], -1)
-    known = np.isfinite(flat).sum(axis=0)
-    whole, gapped = chosen & (known == len(flat)), chosen & (known < len(flat))
-    if whole.sum() < n_parts:
+    chosen = (sample_mask(od) if mask is None else stacks.as_mask(mask, density)).values
+    asked = np.zeros_like(chosen)
+    asked.ravel()[np.flatnonzero(chosen)[evenly(int(chosen.sum()), MOST_PIXELS)]] = True
+    data = sample_of(density.data, asked)
+    if len(data) < n_parts:
         raise FitError(
-            f"{n_parts} parts cannot be found in {int(whole.sum())} pixels of sample with data at "
-            "every energy",
+            f"{n_parts} parts cannot be found in {len(data)} pixels of sample with data at every "
+            "energy",
             remedy="ask for fewer parts, or give another mask",
         )
-    data = _pixels(flat, whole)
     total = hals.sum_of_squares(data)
     if total == 0:
         raise FitError("the optical density is zero in every pixel", remedy="check I0 and the mask")
@@ -145,13 +149,8 @@ def factorise(
         if other.objective[-1] < (1 - SAME_OBJECTIVE) * factors.objective[-1]:
             factors, number = other, again
 
-    weight = np.full((len(chosen), n_parts), np.nan)
-    mean_square = np.full(len(chosen), np.nan)
-    weight[whole], mean_square[whole] = factors.weights, factors.squares / len(flat)
-    few, few_square = np.empty((gapped.sum(), n_parts)), np.empty(gapped.sum())
-    hals.solve_gapped(factors.spectra, _pixels(flat, gapped), threshold, few, few_square)
-    weight[gapped], mean_square[gapped] = few, few_square
-    parts = _as_dataset(density, factors, weight, mean_square, whole, target, total)
+    maps = part_maps(density.data, chosen, factors.spectra, threshold)
+    parts = _as_dataset(density, factors, maps, target, total)
     if similar_to is None:
         order = np.argsort(-np.nansum(parts.weight.values, axis=(1, 2)), kind="stable")
         parts = parts.isel(part=order).assign_coords(part=np.arange(n_parts))
@@ -161,9 +160,10 @@ def factorise(
         "n_sweeps": len(factors.objective) - 1,
         "converged": int(factors.converged),
         "similarity_distance": float(distance.mean()),
-        "explained_share": 1 - float(factors.squares.sum()) / total,
-        "negative_share": float((data < 0).mean()),
-        "n_gapped": int(gapped.sum()),
+        "explained_share": 1 - maps.left / maps.squares,
+        "negative_share": maps.n_negative / (maps.whole.sum() * density.sizes["energy"]),
+        "n_gapped": int((chosen & ~maps.whole).sum()),
+        "n_pixels_spectra": len(data),
         "similarity": float(similarity),
         "sparsity": float(sparsity),
         "start": number,
@@ -222,18 +222,6 @@ def _spectra_of(
     return np.maximum(values, 0)
 
 
-def _pixels(flat: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """The chosen columns of (energy, pixel) as (pixel, energy), made band by band: one copy."""
-    columns = np.flatnonzero(chosen)
-    data = np.empty((columns.size, len(flat)), dtype=np.float32)
-
-    def gather(band: slice) -> None:
-        data[band] = flat[:, columns[band]].T
-
-    for_each_band(gather, columns.size)
-    return data
-
-
 def _start(
     data: np.ndarray, n_parts: int, target: np.ndarray | None, number: int, seed: int
 ) -> np.ndarray:
@@ -248,14 +236,11 @@ def _start(
 def _as_dataset(
     density: xr.DataArray,
     factors: hals.Factors,
-    weight: np.ndarray,
-    mean_square: np.ndarray,
-    whole: np.ndarray,
+    maps: PartMaps,
     target: np.ndarray | None,
     total: float,
 ) -> xr.Dataset:
     """Spectra with a mean of 1, weights to match, in maps."""
-    n_parts, shape = weight.shape[1], density.shape[1:]
     scale = factors.spectra.mean(axis=0)
     parts = xr.Dataset(
         {
@@ -266,19 +251,19 @@ def _as_dataset(
             ),
             "weight": (
                 ("part", "y", "x"),
-                np.ascontiguousarray((weight * scale).T).reshape(n_parts, *shape),
+                maps.weight * scale[:, None, None].astype(maps.weight.dtype),
                 {"units": "1", "long_name": "part of the mean optical density"},
             ),
             "residual": (
                 ("y", "x"),
-                np.sqrt(mean_square).reshape(shape),
+                maps.residual,
                 {"units": "1", "long_name": "rms residual"},
             ),
             "objective": ("sweep", factors.objective / total),
-            "sample": (("y", "x"), whole.reshape(shape)),
+            "sample": (("y", "x"), maps.whole),
         },
         coords={
-            "part": np.arange(n_parts),
+            "part": np.arange(len(scale)),
             "energy": density.energy,
             "y": density.y,
             "x": density.x,

@@ -9,7 +9,8 @@ import xarray as xr
 from scipy.cluster.hierarchy import fcluster
 
 from chemoscape import stack as stacks
-from chemoscape.decompose.factors.clusters import k_means_labels, regroup
+from chemoscape.decompose.factors.clusters import regroup
+from chemoscape.decompose.factors.k_means import k_means_labels
 from chemoscape.errors import FitError
 
 
@@ -146,4 +147,4 @@ def _numbers(split: Sequence[Mapping[str, int]], n: int) -> dict[int, int]:
 def _check(od: xr.Dataset | xr.DataArray) -> None:
     """Refuse what is not an optical density."""
     density = od["optical_density"] if isinstance(od, xr.Dataset) else od
-    stacks.check(density, "optical_density")
+    stacks.check(density, "optical_density", lazy=True)

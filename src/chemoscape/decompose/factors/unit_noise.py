@@ -10,11 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chemoscape.blocks import bands
+from chemoscape.blocks import bands, for_each_band
+from chemoscape.decompose.factors.pixels import TILE, some_of
 from chemoscape.decompose.factors.rank import ROUNDING, eigen, marchenko_pastur
 
 #: Pixels worked on at a time.
 BAND = 16384
+#: Sums of so many groups of bands are kept apart, whatever the number of threads: the same bits.
+GROUPS = 16
 #: Pixels from which the law of the noise from pixel to pixel is measured: it has one unknown.
 MEASURED_PIXELS = 30_000
 
@@ -75,7 +78,7 @@ class Scaled:
 
 
 def gram_matrices(
-    pixels: Pixels, by_pixel: np.ndarray, half: np.ndarray, *, band: int = BAND
+    pixels: Pixels, by_pixel: np.ndarray, half: np.ndarray, *, band: int = TILE
 ) -> tuple[np.ndarray, np.ndarray]:
     """``Σ x xᵀ`` of two halves of the pixels and ``Σ x / by_pixel``, with ``x = d / by_pixel``.
 
@@ -89,17 +92,30 @@ def gram_matrices(
     band : int
         Pixels worked on at a time; changes nothing but memory.
 
+    Returns
+    -------
+    ndarray (2, n_energy, n_energy) and ndarray (n_energy,)
+        In float64.
     """
-    n_energy = pixels.shape[0]
-    gram, summed = np.zeros((2, n_energy, n_energy)), np.zeros(n_energy)
-    for one, members in pixels.blocks(band):
-        block = pixels.read(one)
-        block /= by_pixel[members]
-        summed += block @ (1 / by_pixel[members])
-        for number in (0, 1):
-            part = block[:, half[members] == number]
-            gram[number] += part @ part.T
-    return gram, summed
+    columns, n_energy = np.flatnonzero(pixels.inside), len(pixels.flat)
+    parts = bands(columns.size, band)
+    groups = np.array_split(np.arange(len(parts)), min(GROUPS, max(len(parts), 1)))
+    gram, summed = np.zeros((len(groups), 2, n_energy, n_energy)), np.zeros((len(groups), n_energy))
+
+    def work(numbers: slice) -> None:
+        for number in range(numbers.start, numbers.stop):
+            for part in (parts[k] for k in groups[number]):
+                for side, members in enumerate((~half[part], half[part])):
+                    block = some_of(pixels.flat, columns[part][members])
+                    if pixels.mean.any():
+                        block -= pixels.mean[:, None]
+                    scale = 1 / by_pixel[part][members]
+                    block *= scale
+                    summed[number] += block @ scale
+                    gram[number, side] += block @ block.T
+
+    for_each_band(work, len(groups), rows_per_band=1)
+    return gram.sum(axis=0), summed.sum(axis=0)
 
 
 def halves_of(n_pixels: int, seed: int) -> np.ndarray:
@@ -114,7 +130,7 @@ def scale_to_unit_noise(
     stated: tuple[np.ndarray, np.ndarray] | None,
     half: np.ndarray,
     *,
-    band: int = BAND,
+    band: int = TILE,
 ) -> Scaled:
     """Divide by the noise that is there, (of the energy) × (of the pixel), not that stated.
 
@@ -205,8 +221,12 @@ def _power(pixels: Pixels, variance: np.ndarray, band: int) -> float:
     everyone = np.zeros(len(spread), dtype=bool)
     precision = _precision(gram_matrices(some, np.sqrt(spread), everyone, band=band)[0][0])
     precision /= np.maximum(np.diag(precision), np.finfo(float).tiny)[:, None]
-    left = np.empty(len(spread))
-    for one, members in some.blocks(band):
-        left[members] = ((precision @ some.read(one)) ** 2).mean(axis=0)
+    left, columns = np.empty(len(spread)), np.flatnonzero(taken)
+
+    def measure(members: slice) -> None:
+        block = precision @ (some_of(some.flat, columns[members]) - some.mean[:, None])
+        left[members] = np.einsum("ij,ij->j", block, block) / n_energy
+
+    for_each_band(measure, len(spread), rows_per_band=band)
     floor = np.finfo(float).tiny
     return float(np.clip(np.polyfit(np.log(spread), np.log(np.maximum(left, floor)), 1)[0], 0, 2))

@@ -7,12 +7,15 @@ import warnings
 import numpy as np
 import xarray as xr
 
-from chemoscape.blocks import is_lazy, map_blocks, n_workers
+from chemoscape.blocks import computed, is_lazy, kernel, map_blocks
 from chemoscape.errors import ChemoscapeWarning
 from chemoscape.preprocess.density.logarithm import MILD, NOT_POSITIVE, STRONG
 
 #: A smaller share of the pixels than this is not worth a warning.
 NOTABLE_SHARE = 1e-3
+#: Of an image of more pixels than the first number, the 95th percentile is that of so many as the
+#: second, in so many strips.
+MOST_PIXELS, STRIP_PIXELS, N_STRIPS = 1_000_000, 200_000, 8
 #: A mean optical density below minus this is more than noise.
 BRIGHTER = 0.05
 
@@ -35,7 +38,7 @@ def count_flags(od: xr.Dataset) -> dict[str, int]:
     ChemoscapeWarning
         The sample is too thick in more than 0.1 % of the pixels.
     """
-    flag = np.asarray(od["flag"].compute(num_workers=n_workers()).values)
+    (flag,) = computed(od["flag"].data)
     counted = thick_pixels(flag)
     warn_if_thick(counted, flag.size)
     lost = int(((flag & NOT_POSITIVE) > 0).sum())
@@ -48,36 +51,91 @@ def sample_mask(od: xr.Dataset | xr.DataArray) -> xr.DataArray:
     Parameters
     ----------
     od : Dataset of `optical_density`, or DataArray (energy, y, x)
-        Optical densities; lazy ones are read once, block by block.
+        Optical densities. Where the Dataset has a ``sample`` (y, x) already, that is returned.
 
     Returns
     -------
     DataArray (y, x) of bool
         True where the energy-averaged optical density exceeds five of its standard deviations (when
-        the variance is known) and a tenth of its 95th percentile over the image.
+        the variance is known) and a tenth of its 95th percentile over the image, of large images
+        over strips of it. Lazy for lazy optical densities, of which the strips are read.
     """
+    if isinstance(od, xr.Dataset) and "sample" in od:
+        return od["sample"]
     density = od["optical_density"] if isinstance(od, xr.Dataset) else od
     cubes = [density.data]
     if isinstance(od, xr.Dataset) and "variance" in od:
         cubes.append(od["variance"].data)
-    maps = map_blocks(_mean_and_sd, *cubes, leading=(2,), dtype=np.float64)
-    mean, sd = maps.compute(num_workers=n_workers()) if is_lazy(maps) else maps
-    highest = float(np.nanquantile(mean, 0.95)) if np.isfinite(mean).any() else np.inf
-    mask = (mean > max(0.1 * highest, 0.0)) & (mean > 5 * sd)
+    if is_lazy(density):
+        strips = (density.data[:, rows] for rows in _strips(density.shape[1:]))
+        mean = [
+            computed(map_blocks(_mean_and_sd, strip, leading=(2,), dtype=np.float64))[0][0]
+            for strip in strips
+        ]
+        least = _least(mean)
+
+        def work(*bands: np.ndarray) -> np.ndarray:
+            above, sd = _mean_and_sd(*bands)
+            return _exceeds(above, sd, least)
+
+        mask = map_blocks(work, *cubes, leading=(), dtype=bool)
+    else:
+        mean, sd = map_blocks(_mean_and_sd, *cubes, leading=(2,), dtype=np.float64)
+        mask = _exceeds(mean, sd, _least([mean[rows] for rows in _strips(mean.shape)]))
     return xr.DataArray(
         mask, dims=("y", "x"), coords={"y": density["y"], "x": density["x"]}, name="sample"
     )
 
 
+def _strips(shape: tuple[int, ...]) -> list[slice]:
+    """Rows of an image that its 95th percentile is taken from: all, or of a large one strips, so
+    that a lazy stack need not be read twice.
+    """
+    n_y, n_x = shape
+    height = max(STRIP_PIXELS // (N_STRIPS * n_x), 1)
+    if n_y * n_x <= MOST_PIXELS or height * N_STRIPS >= n_y:
+        return [slice(0, n_y)]
+    starts = ((np.arange(N_STRIPS) + 0.5) / N_STRIPS * n_y - height / 2).astype(int).tolist()
+    return [slice(start, start + height) for start in starts]
+
+
+def _least(mean: list[np.ndarray]) -> float:
+    """A tenth of the 95th percentile, not below zero; infinite where nothing is known."""
+    values = np.concatenate([part.ravel() for part in mean])
+    if not np.isfinite(values).any():
+        return np.inf
+    return max(0.1 * float(np.nanquantile(values, 0.95)), 0.0)
+
+
+def _exceeds(mean: np.ndarray, sd: np.ndarray, least: float) -> np.ndarray:
+    return np.asarray((mean > least) & (mean > 5 * sd))
+
+
 def _mean_and_sd(density: np.ndarray, variance: np.ndarray | None = None) -> np.ndarray:
     """Mean over energy and its standard deviation (2, rows, x), 0 where no variance is given."""
-    seen = np.isfinite(density).sum(axis=0)
+    total, seen = np.zeros((2, *density.shape[1:]))
+    for frame in density:
+        _add_known(frame, total, seen)
     out = np.zeros((2, *density.shape[1:]))
     with np.errstate(invalid="ignore", divide="ignore"):
-        out[0] = np.nansum(density, axis=0, dtype=np.float64) / seen
+        out[0] = total / seen
     if variance is not None:
-        out[1] = np.sqrt(np.nansum(variance, axis=0, dtype=np.float64)) / np.maximum(seen, 1)
+        spread, known = np.zeros((2, *density.shape[1:]))
+        for frame in variance:
+            _add_known(frame, spread, known)
+        out[1] = np.sqrt(spread) / np.maximum(seen, 1)
     return out
+
+
+@kernel
+def _add_known(frame, total, seen):  # type: ignore[no-untyped-def]
+    """Add the finite values of a frame (rows, x), which lies in one piece, and count them."""
+    for y in range(frame.shape[0]):
+        for x in range(frame.shape[1]):
+            value = frame[y, x]
+            known = abs(value) < np.inf
+            total[y, x] += value if known else 0.0
+            seen[y, x] += 1.0 if known else 0.0
 
 
 def thick_pixels(flag: np.ndarray) -> dict[str, int]:

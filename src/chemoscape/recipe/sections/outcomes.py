@@ -214,3 +214,8 @@ class Compute(Section):
     """[compute]: how it is computed."""
 
     threads: int = Field(0, ge=0, description="threads; 0: as many as there are processors")
+    scheduler: str = Field(
+        "",
+        description="address of a dask.distributed scheduler, such as tcp://head:8786, whose "
+        "workers compute (needs chemoscape[cluster]); empty: threads of this machine",
+    )

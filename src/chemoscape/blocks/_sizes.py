@@ -56,7 +56,8 @@ def flat(shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 
 def rows_for_threads(shape: tuple[int, int, int]) -> int:
-    """Rows of a band of an array in memory: no more than a lazy one has, and some for each
+    """Rows of a band of an array in memory: of no more than `PART_BYTES`, and some for each
     thread.
     """
-    return max(min(rows_per_band(shape), -(-shape[1] // (4 * n_workers()))), 1)
+    row_bytes = 4 * max(shape[0] * shape[2], 1)
+    return max(min(PART_BYTES // row_bytes, -(-shape[1] // (4 * n_workers()))), 1)

@@ -98,12 +98,13 @@ def composition(
     maps = loaded(maps)
     cubes = [maps[name].values for name in ("weight", "weight_covariance", "weight_per_eV")]
     to_thickness = _thickness_per_weight(library)
+    dtype = cubes[0].dtype  # maps of a large stack are in single precision
     if mask is None:
         total, total_sd = map_blocks(
             lambda weights, packed: _thickness(weights, packed, to_thickness),
             *cubes[:2],
             leading=(2,),
-            dtype=np.float64,
+            dtype=dtype,
         )
         mask = _is_thick(total, total_sd, min_thickness)
     inside = stacks.as_mask(mask, maps["residual"]).values
@@ -124,14 +125,17 @@ def composition(
         return out
 
     before, counting, systematic, slope, thickness, thickness_sd = map_blocks(
-        work, *cubes, inside, leading=(6,), dtype=np.float64
+        work, *cubes, inside, leading=(6,), dtype=dtype
     )
 
     fine = Finer(maps, refine)
     out = xr.Dataset(coords={"y": fine.y, "x": fine.x})
     kept = fine.inside(inside)
-    fine_weights = fine.linear(np.nan_to_num(cubes[0]) * inside)
-    value = np.where(kept, _mix(fine_weights, library, normalise).value, np.nan)
+    value, total = before, thickness
+    if refine > 1:
+        weights = fine.linear(np.nan_to_num(cubes[0]) * inside)
+        value, total = _mix(weights, library, normalise).value, _total(weights, to_thickness)
+    value = np.where(kept, value, np.nan)
     counting, systematic = (
         np.where(kept, fine.errors(sd), np.nan) for sd in (counting, systematic)
     )
@@ -157,7 +161,7 @@ def composition(
         ),
         (
             "thickness",
-            _total(fine_weights, to_thickness),
+            total,
             {"long_name": thickness_name, "units": units},
         ),
         (

@@ -18,9 +18,9 @@ import pytest
 import chemoscape as cs
 from chemoscape import batch as batches
 from chemoscape.batch.inputs import find_stacks, folder_names, is_several
-from chemoscape.batch.lock import LOCK_FILE, only_one
 from chemoscape.cli import main
 from chemoscape.errors import ChemoscapeWarning, RecipeError, ResultsError
+from chemoscape.results.lock import LOCK_FILE, only_one
 
 #: One worker, so that the stacks and the first batch are made once.
 pytestmark = pytest.mark.xdist_group("batch")

@@ -198,6 +198,16 @@ def test_thinned_bands_are_the_thinned_image(rows: int, step: int) -> None:
     )
 
 
+def test_a_thinned_stack_goes_with_maps_in_lower_bands(cube, monkeypatch) -> None:
+    monkeypatch.setattr("chemoscape.blocks._passes.PART_BYTES", 4 * 4 * 5 * 2)
+    stack = lazy(cube)
+    twice = blocks.map_blocks(doubled, stack, leading=(4,))
+    few, maps = blocks.computed(blocks.thinned(stack, 4), twice)
+    np.testing.assert_array_equal(few, blocks.thinned(cube, 4))
+    np.testing.assert_array_equal(maps, 2 * cube)
+    assert blocks.thinned(cube[:, :1], 40).shape == (4, 1, 1)
+
+
 def test_a_dataset_is_loaded_in_one_pass(cube: np.ndarray) -> None:
     source = Source(cube)
     stack = source.lazy
@@ -232,7 +242,7 @@ class Unknown:
 
 
 def test_an_ended_work_goes_on_where_it_was(cube, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("chemoscape.blocks._checkpoint.SMALL_BYTES", 0)
+    monkeypatch.setattr("chemoscape.blocks._passes.SMALL_BYTES", 0)
     folder, source = tmp_path / "passes", Source(cube)
 
     def work() -> tuple:

@@ -13,9 +13,10 @@ import zarr
 import chemoscape as cs
 from chemoscape import blocks, formats, stages
 from chemoscape.decompose.sample import with_statistics
-from chemoscape.errors import RecipeError
+from chemoscape.errors import ChemoscapeError, RecipeError
 from chemoscape.formats import _opening
 from chemoscape.preprocess.shifts import Drift
+from chemoscape.recipe import make_recipe
 from chemoscape.simulate import core_shell
 
 #: Rows of a band, and of the lower bands that it is worked on in.
@@ -207,3 +208,36 @@ def test_the_report_of_a_lazy_stack(stored, reads, tmp_path, monkeypatch) -> Non
     cs.run({**asked, "report": {"enabled": True}}, output=tmp_path / "results")
     drawn = {path.stem for path in (tmp_path / "results" / "figures").glob("*.png")}
     assert {"absorbance", "background", "composition", "weights-direct"} <= drawn
+
+
+def test_a_changed_file_that_the_recipe_names_discards_what_was_kept(stored, tmp_path) -> None:
+    """An I0 that was wrong is corrected in place, and the run started again."""
+    i0 = tmp_path / "i0.csv"
+    i0.write_text("500 1000\n560 1000\n")
+    asked = make_recipe(recipe(stored, absorbance={"i0": str(i0)}))
+    kept = tmp_path / ".out.passes"
+
+    def ended_run() -> int:
+        """How often the stack was gone through."""
+        gone = []
+
+        def of_rows(band: np.ndarray) -> float:
+            gone.append(1)
+            return float(band.sum())
+
+        ended = pytest.raises(KeyboardInterrupt)
+        with ended, stages.kept_passes(asked, tmp_path / "out"):
+            blocks.reduce_blocks(of_rows, float.__add__, cs.open_stack(stored, lazy=True).data)
+            raise KeyboardInterrupt
+        assert kept.is_dir()
+        return len(gone)
+
+    assert ended_run() > 0
+    assert ended_run() == 0
+    i0.write_text("500 1200\n560 1200.0\n")
+    assert ended_run() > 0
+    with stages.kept_passes(asked, tmp_path / "out"):
+        second = pytest.raises(ChemoscapeError, match="another run, process")
+        with second, stages.kept_passes(asked, tmp_path / "out"):
+            pass
+    assert [path.name for path in tmp_path.iterdir()] == ["i0.csv"]

@@ -16,7 +16,14 @@ import xarray as xr
 
 from chemoscape import __version__
 from chemoscape import stack as stacks
-from chemoscape.blocks import checkpoint, computed, is_lazy, on_cluster, reduce_blocks
+from chemoscape.blocks import (
+    checkpoint,
+    computed,
+    is_lazy,
+    memory_limit,
+    on_cluster,
+    reduce_blocks,
+)
 from chemoscape.errors import (
     ChemoscapeError,
     ChemoscapeWarning,
@@ -36,8 +43,10 @@ from chemoscape.preprocess.drift import measure_drift
 from chemoscape.preprocess.shifts import Drift
 from chemoscape.preprocess.visits import on_one_grid
 from chemoscape.products import Products
-from chemoscape.recipe import OpenBeam, Recipe, to_toml
+from chemoscape.recipe import OpenBeam, Recipe, named_files, states_of, to_toml
+from chemoscape.recipe.sections.outcomes import Compute
 from chemoscape.region import Region
+from chemoscape.results.lock import only_one
 from chemoscape.standards.library import Library
 
 #: Rows of a lazy stack that tell, as a rule, that every frame was measured.
@@ -83,14 +92,30 @@ def refuse_too_large(stack: xr.DataArray, recipe: Recipe) -> None:
 
 @contextmanager
 def kept_passes(recipe: Recipe, output: Path) -> Iterator[None]:
-    """Keep what passes over a lazy stack find beside the results, for the same recipe, input and
-    version.
+    """Keep what passes over a lazy stack find beside the results, for the same recipe, files and
+    version; one run at a time.
     """
-    work = "\n".join(
-        [__version__, *fingerprint(recipe.input.path, **recipe.input.options()), to_toml(recipe)]
-    )
-    with checkpoint(output.absolute().parent / f".{output.name}.passes", work):
-        yield
+    parent = output.absolute().parent
+    folder = parent / f".{output.name}.passes"
+    settled = recipe.model_copy(update={"compute": Compute()})
+    work = [
+        __version__,
+        *fingerprint(recipe.input.path, **recipe.input.options()),
+        *states_of(named_files(recipe)),
+        f"memory {memory_limit()}",  # the heights of bands depend on it
+        to_toml(settled),
+    ]
+    with only_one(parent, f".{output.name}.lock", "another run"):
+        try:
+            with checkpoint(folder, "\n".join(work)):
+                yield
+        except ChemoscapeError as error:
+            if folder.exists():
+                error.add_note(
+                    f"what passes over the stack have found is kept in {folder}, for the same run "
+                    "to go on; delete it if there will be none"
+                )
+            raise
 
 
 def measured(stack: xr.DataArray) -> np.ndarray:

@@ -19,13 +19,13 @@ from typing import Any
 from chemoscape import fitting_stages, workflow
 from chemoscape.batch.earlier import SUMMARY, Task, look_into, state_of, tasks_of
 from chemoscape.batch.inputs import Measurement, find_stacks, is_several
-from chemoscape.batch.lock import only_one
 from chemoscape.batch.rows import Row, table_csv, values_of
 from chemoscape.console import log_defect
 from chemoscape.errors import ChemoscapeError
 from chemoscape.recipe import Recipe, make_recipe, read_recipe, refuse_contradictions, to_toml
 from chemoscape.report.batch import Line, batch_html
 from chemoscape.results import RESULTS_FILE, none_if_not_finite, summary_of, write_text
+from chemoscape.results.lock import only_one
 from chemoscape.results.tree import versions
 
 __all__ = ["Batch", "Row", "find_stacks", "is_several", "run_batch"]
@@ -185,8 +185,9 @@ def _settled(task: Task, progress: workflow.Progress | None) -> Row:
     if task.kept is not None:
         return Row(name, file, "kept", "", task.seconds, task.kept, task.state)
     began = time.perf_counter()
-    state = state_of(task.stack)  # before it is read: a change meanwhile must be seen next time
     try:
+        # before it is read: a change meanwhile must be seen next time
+        state = state_of(task.stack, task.recipe)
         tree = workflow.run(
             task.recipe, output=task.folder, overwrite=task.why != "", progress=progress
         )

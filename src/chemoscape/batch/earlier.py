@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,9 +15,10 @@ from pydantic import ValidationError
 
 from chemoscape import results
 from chemoscape.batch.inputs import Measurement, folder_names, unused
-from chemoscape.errors import ResultsError
+from chemoscape.errors import ChemoscapeError, ResultsError
 from chemoscape.formats import checksum
-from chemoscape.recipe import Recipe
+from chemoscape.recipe import Recipe, named_files, states_of
+from chemoscape.recipe.files import all_files
 from chemoscape.results import RunSummary
 from chemoscape.results.tree import versions
 
@@ -103,11 +103,12 @@ def tasks_of(
     ResultsError
         Results that are there were made by another recipe, or their folder holds more.
     """
-    newest = _newest(recipe)
     for stack, name in zip(stacks, _placed(stacks, recipe, earlier), strict=True):
         folder = output / name
         own = recipe.input.model_copy(update={"path": str(stack.path)})
-        task = Task(stack, folder, recipe.model_copy(update={"input": own}), state_of(stack))
+        task = Task(
+            stack, folder, recipe.model_copy(update={"input": own}), _state_if_known(stack, recipe)
+        )
         if not folder.exists() or stack.error:
             yield task
             continue
@@ -115,7 +116,7 @@ def tasks_of(
             _refuse_another_recipe(folder, recipe)
         results.refuse_existing(folder, overwrite=True)  # only results are ever replaced
         summary, known = earlier.folders.get(name), earlier.rows.get(name, {})
-        why = "asked for" if overwrite else _outdated(task, summary, known, newest)
+        why = "asked for" if overwrite else _outdated(task, summary, known)
         if why:
             yield Task(stack, folder, task.recipe, task.state, why=why)
             continue
@@ -148,16 +149,19 @@ def _placed(stacks: Sequence[Measurement], recipe: Recipe, earlier: Earlier) -> 
 def _moved(stack: Measurement, name: str, recipe: Recipe, earlier: Earlier) -> bool:
     """Whether the results of that name are of the same data, which lay elsewhere."""
     there = earlier.folders.get(name)
-    return there is not None and not stack.error and _sum_of(stack, recipe) == there.input.sha256
+    if there is None or stack.error:
+        return False
+    try:
+        return _sum_of(stack, recipe) == there.input.sha256
+    except (OSError, ChemoscapeError):
+        return False  # doing it will say why
 
 
 def _sum_of(stack: Measurement, recipe: Recipe) -> str:
     return checksum(stack.path, **recipe.input.options())
 
 
-def _outdated(
-    task: Task, summary: RunSummary | None, known: Mapping[str, Any], newest: float
-) -> str:
+def _outdated(task: Task, summary: RunSummary | None, known: Mapping[str, Any]) -> str:
     """Why earlier results cannot be kept; nothing if they can."""
     folder = task.folder
     wanted = [results.RESULTS_FILE, "recipe.toml"]
@@ -168,12 +172,21 @@ def _outdated(
     version = versions()["chemoscape"]
     if made_by != version:
         return f"its results were made by chemoscape {made_by}, this is {version}"
-    if newest > (folder / SUMMARY).stat().st_mtime:
+    then, now = (str(state).split(":") for state in (known.get("file_state"), task.state))
+    if len(then) == len(now) == 2:
+        changed = then[1] != now[1]
+    else:  # made by a run of its own: files younger than its results may have changed
+        times = [file.stat().st_mtime for file in named_files(task.recipe)]
+        changed = max(times, default=0.0) > (folder / SUMMARY).stat().st_mtime
+    if changed:
         return "a file that the recipe names has changed"
-    same = known.get("file_state") == task.state  # then nobody need read the whole stack
-    if not same and _sum_of(task.stack, task.recipe) != summary.input.sha256:
-        return "the stack has changed"
-    return ""
+    if then[0] == now[0]:  # then nobody need read the whole stack
+        return ""
+    try:
+        same = _sum_of(task.stack, task.recipe) == summary.input.sha256
+    except (OSError, ChemoscapeError):
+        same = False  # doing it again will say why
+    return "" if same else "the stack has changed"
 
 
 def _made_by(file: Path) -> str:
@@ -184,39 +197,19 @@ def _made_by(file: Path) -> str:
         return "an unknown version"
 
 
-def state_of(stack: Measurement) -> str:
-    """Digest of names, sizes and times of a stack's files, which change when the data do."""
-    known = []
-    for path in sorted(_all_files(stack.files)):
-        status = path.stat()
-        known.append((str(path), status.st_size, status.st_mtime_ns))
-    return hashlib.sha256(repr(known).encode()).hexdigest() if known else ""
+def state_of(stack: Measurement, recipe: Recipe) -> str:
+    """Digests of names, sizes and times: of a stack's files, and of those that the recipe names."""
+    both = (sorted(all_files(stack.files)), named_files(recipe))
+    return ":".join(
+        hashlib.sha256("\n".join(states_of(files)).encode()).hexdigest() for files in both
+    )
 
 
-def _all_files(paths: Sequence[Path]) -> Iterator[Path]:
-    for path in paths:
-        if path.is_file():
-            yield path
-        elif path.is_dir():
-            yield from (one for one in path.rglob("*") if one.is_file())
-
-
-def _newest(recipe: Recipe) -> float:
-    """When the last of the files changed that the recipe names: standards, I0, shifts, …"""
-    library = Path(recipe.standards.library)
-    named = [Path(text) for text in _texts(_comparable(recipe)) if os.path.isfile(text)]
-    if (library / "library.toml").is_file():
-        named.append(library)
-    return max((file.stat().st_mtime for file in _all_files(named)), default=0.0)
-
-
-def _texts(table: Any) -> Iterator[str]:
-    """Every text in nested tables and lists."""
-    if isinstance(table, str):
-        yield table
-    elif isinstance(table, dict | list):
-        for one in table.values() if isinstance(table, dict) else table:
-            yield from _texts(one)
+def _state_if_known(stack: Measurement, recipe: Recipe) -> str:
+    try:
+        return state_of(stack, recipe)
+    except OSError:  # doing the stack will say why
+        return ""
 
 
 def _refuse_another_recipe(folder: Path, recipe: Recipe) -> None:

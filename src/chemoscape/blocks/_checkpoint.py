@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -18,13 +19,20 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
+log = logging.getLogger(__name__)
+
 _current: ContextVar[Checkpoint | None] = ContextVar("checkpoint", default=None)
 
-#: Maps smaller than this (bytes) are held in memory even where there is a folder.
+#: A pass whose maps are smaller than this together (bytes) holds them in memory even where there
+#: is a folder, and is made anew.
 SMALL_BYTES = 256_000_000
+
+#: What a result that was not kept, or was cut off by whatever ended the work, makes of reading it.
+_NOT_THERE = (OSError, EOFError, ValueError, KeyError, BadZipFile)
 
 
 @contextmanager
@@ -61,7 +69,7 @@ class Checkpoint:
         self.folder, self.work, self.n_passes = folder, work, 0
         said = folder / "work.txt"
         if folder.exists() and (not said.is_file() or said.read_text(encoding="utf-8") != work):
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)
 
     def next_pass(self, name: str) -> Path:
         """Where the result of the pass that begins is, or will be; without a suffix."""
@@ -77,7 +85,7 @@ def recall(path: Path) -> tuple[bool, Any]:
     try:
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
             return True, _unpacked(json.loads(str(file["structure"])), file)
-    except (OSError, ValueError, KeyError):  # none, or cut off by whatever ended the work
+    except _NOT_THERE:
         return False, None
 
 
@@ -89,9 +97,15 @@ def keep(path: Path, result: Any) -> None:
     except TypeError:
         return  # made anew next time
     unfinished = path.with_suffix(".unfinished")
-    with unfinished.open("wb") as file:
-        np.savez(file, structure=np.array(structure), **arrays)  # type: ignore[arg-type]
-    os.replace(unfinished, path.with_suffix(".npz"))
+    try:
+        with unfinished.open("wb") as file:
+            np.savez(file, structure=np.array(structure), **arrays)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path.with_suffix(".npz"))
+    except OSError as error:  # a full disk must not end a run that could do without
+        log.info("the result of a pass was not kept: %s", error)
+        unfinished.unlink(missing_ok=True)
 
 
 def _packed(value: Any, arrays: dict[str, np.ndarray]) -> Any:
@@ -146,8 +160,7 @@ class Room:
     ) -> None:
         self.done = np.zeros(n_bands, dtype=bool)
         self._done_file: Any = None
-        size = int(np.prod(shape)) * dtype.itemsize
-        if path is None or size < SMALL_BYTES:
+        if path is None:
             self.array = np.empty(shape, dtype)
             return
         values, bands = path.with_suffix(".npy"), path.with_suffix(".bands.npy")
@@ -164,5 +177,6 @@ class Room:
         """Store one band of rows."""
         self.array[..., rows, :] = values
         self.done[number] = True
-        if self._done_file is not None:  # after the values: the process may end at any point
+        if self._done_file is not None:  # after the values are safe: all may end at any point
+            self.array.flush()  # type: ignore[attr-defined]
             self._done_file[number] = True

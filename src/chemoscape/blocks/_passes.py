@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
-from dask.base import is_dask_collection
+from dask.base import is_dask_collection, tokenize
 
-from chemoscape.blocks._checkpoint import Room, current_checkpoint, keep, recall
+from chemoscape.blocks._checkpoint import SMALL_BYTES, Room, current_checkpoint, keep, recall
 from chemoscape.blocks._scheduling import compute_each
 from chemoscape.blocks._sizes import PART_BYTES, flat, rows_for_threads, rows_per_band
 from chemoscape.blocks._threads import bands, for_each_band, n_workers
@@ -223,10 +223,12 @@ def computed(*arrays: Any) -> tuple[np.ndarray, ...]:
     import dask
 
     height = lazy[0].chunks[-2]
-    place = _place_of_pass("maps")
+    place = _place_of_pass(f"maps-{tokenize(height)[:8]}")
+    if sum(array.nbytes for array in lazy) < SMALL_BYTES:
+        place = None  # the pass is made anew
     rooms = [
         Room(
-            None if place is None else place.with_name(f"{place.name}{number}"),
+            None if place is None else place.with_name(f"{place.name}-{number}"),
             array.shape,
             array.dtype,
             len(height),
@@ -284,29 +286,28 @@ def thinned(array: Any, step: int) -> Any:
     >>> thinned(da.arange(8, chunks=8).reshape(4, 2).rechunk((1, 2)), 2).compute().tolist()
     [[3], [7]]
     """
-    first = step // 2
+    y, x = (min(step // 2, n - 1) for n in array.shape[-2:])
     if not is_lazy(array):
-        return array[..., first::step, first::step]
+        return array[..., y::step, x::step]
     import dask.array as da
-    from dask.base import tokenize
     from dask.highlevelgraph import HighLevelGraph
 
-    array = _full_width(array, array.chunks[-2])
+    array = _full_width(array, _lower_bands((array,)))
     name = "thinned-" + tokenize(array.name, step)
     leading = (0,) * (array.ndim - 2)
     graph, heights = {}, []
     for k, rows in enumerate(_rows_of(array.chunks[-2])):
-        start = (first - rows.start) % step
-        graph[name, *leading, k, 0] = (_every, (array.name, *leading, k, 0), start, step)
+        start = (y - rows.start) % step
+        graph[name, *leading, k, 0] = (_every, (array.name, *leading, k, 0), start, x, step)
         heights.append(len(range(start, rows.stop - rows.start, step)))
-    width = len(range(first, array.shape[-1], step))
+    width = len(range(x, array.shape[-1], step))
     chunks = (*array.chunks[:-2], tuple(heights), (width,))
     layer = HighLevelGraph.from_collections(name, graph, dependencies=[array])
     return da.Array(layer, name, chunks, dtype=array.dtype)
 
 
-def _every(band: np.ndarray, start: int, step: int) -> np.ndarray:
-    return band[..., start::step, step // 2 :: step]
+def _every(band: np.ndarray, y: int, x: int, step: int) -> np.ndarray:
+    return band[..., y::step, x::step]
 
 
 def _lower_bands(cubes: Any) -> tuple[int, ...]:

@@ -61,7 +61,8 @@ def fit_band(
         if solver is None:
             _fit_own(problem, *here, weighted, planes, at, size)
         else:
-            lacking = np.flatnonzero(_fit_alike(problem, solver, *here, planes, at, size))
+            told = _fit_alike(problem, solver, *here, planes, at, size, mend=mend)
+            lacking = np.flatnonzero(told)
             if lacking.size and mend:
                 values, noise = (
                     Source.of(one.values(n_energy, lacking), np.arange(n_energy)) for one in here
@@ -83,8 +84,11 @@ def _fit_alike(
     planes: np.ndarray,
     at: int,
     size: int,
+    *,
+    mend: bool,
 ) -> np.ndarray:
-    """Fit pixels on all energies with equal weights. Returns which of them (bool) lack some.
+    """Fit pixels on all energies with equal weights. Returns which of them (bool) lack some: of
+    pixels that are to be mended, also those that lack a variance.
 
     With the fit held on its active set, ``dt/dδ = (AᵀA)⁻¹ (A'ᵀr - AᵀA't)``.
     """
@@ -97,7 +101,7 @@ def _fit_alike(
     sources = density.flat, density.rows, variance.flat, variance.rows, n_energy
     mixed = _mixture(problem, solutions)
     sum_residual(*sources, problem.basis, mixed, problem.own_slopes, squares, chi, pull)
-    lacking = ~np.isfinite(squares + chi)
+    lacking = ~np.isfinite(squares + chi if mend else squares)
     drive = -(problem.columns.T @ problem.slopes) @ solutions[:n_standards]
     drive[:n_standards] += pull[:n_standards]
     used = np.full(size, float(n_energy))

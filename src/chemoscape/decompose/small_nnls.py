@@ -42,7 +42,7 @@ def factorise(grams, active, size, lower, sound):  # type: ignore[no-untyped-def
                 continue
             for p in range(size):
                 pivot = into[p] + (1.0 - first[p])
-                sound[p] = sound[p] if pivot > DEPENDENT * gram[p] else 0.0
+                sound[p] = sound[p] if pivot > DEPENDENT * gram[p] * first[p] else 0.0
                 into[p] = np.reciprocal(np.sqrt(abs(pivot)))
 
 

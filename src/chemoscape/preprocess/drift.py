@@ -36,6 +36,8 @@ CELL = 32
 #: more bands than this are looked at to find it.
 WINDOW_SHARE = 1 / 12
 STRIPS_LOOKED_AT = 12
+#: Rows of such a band at least: of a single one nobody sees edges.
+LEAST_ROWS = 16
 #: Scaling that moves the edge of the image by more (pixels) is warned of.
 LARGEST_GROWTH_PX = 0.5
 
@@ -277,13 +279,14 @@ def densest_window(
     edges = np.cumsum([0, *part.chunks[1]])
     n_strips = min(len(edges) - 1, STRIPS_LOOKED_AT)
     for k in ((np.arange(n_strips) + 0.5) / n_strips * (len(edges) - 1)).astype(int):
-        (values,) = blocks.computed(part[:, edges[k] : edges[k + 1]])
+        stop = min(max(edges[k + 1], edges[k] + LEAST_ROWS), part.shape[1])
+        (values,) = blocks.computed(part[:, edges[k] : stop])
         intensity = np.exp(-values) if density else values
         if min(intensity.shape[1:]) < 2:
             continue
         slopes = np.gradient(intensity, axis=(1, 2))
         floor = registration.DARKEST * max(float(np.nanmean(intensity)), 1e-30)
-        y = np.arange(edges[k], edges[k + 1]) // CELL
+        y = np.arange(edges[k], stop) // CELL
         np.add.at(seen, y, 1)
         for told, slope in zip(tells, slopes, strict=True):
             squares = np.nan_to_num(slope**2 / np.maximum(intensity, floor)).sum(axis=0)

@@ -6,6 +6,7 @@ nearest one.
 
 from __future__ import annotations
 
+from chemoscape.recipe.files import named_files, states_of
 from chemoscape.recipe.models import Recipe
 from chemoscape.recipe.reading import (
     make_recipe,
@@ -24,9 +25,11 @@ __all__ = [
     "Section",
     "commented_toml",
     "make_recipe",
+    "named_files",
     "parse_change",
     "read_recipe",
     "refuse_contradictions",
     "starting_recipe",
+    "states_of",
     "to_toml",
 ]

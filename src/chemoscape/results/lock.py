@@ -1,4 +1,4 @@
-"""One batch at a time in a folder."""
+"""One run, or batch, at a time in a folder."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from pathlib import Path
 
 from chemoscape.errors import ResultsError
 
+#: Of a batch, in the folder of its results.
 LOCK_FILE = ".batch.lock"
 
 
 @contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Keep other batches out of a folder, which is made if it is not there.
+def only_one(folder: Path, name: str = LOCK_FILE, who: str = "another batch") -> Iterator[None]:
+    """Keep others out of a folder, which is made if it is not there.
 
     A lock whose process has gone, as after a crash, is taken over. On another machine that cannot
     be told, so the lock holds until somebody deletes it.
@@ -25,13 +26,13 @@ def only_one(folder: Path) -> Iterator[None]:
     Raises
     ------
     ResultsError
-        Another batch is at work in the folder, or it cannot be written.
+        Another is at work in the folder, or it cannot be written.
     """
     missing = [one for one in (folder, *folder.parents) if not one.exists()]  # nearest first
-    lock = folder / LOCK_FILE
+    lock = folder / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _take(lock)
+        _take(lock, who)
     except OSError as error:
         raise ResultsError(
             f"the results cannot be written ({error.strerror})",
@@ -49,7 +50,7 @@ def only_one(folder: Path) -> Iterator[None]:
                 break
 
 
-def _take(lock: Path) -> None:
+def _take(lock: Path, who: str) -> None:
     """Make the lock file; nobody else can make it as well."""
     ours = json.dumps({"pid": os.getpid(), "host": platform.node(), "born": _born(os.getpid())})
     for _ in range(2):
@@ -58,11 +59,11 @@ def _take(lock: Path) -> None:
                 file.write(ours)
             return
         except FileExistsError:
-            _remove_if_stale(lock)
-    raise _taken(lock, "another batch")
+            _remove_if_stale(lock, who)
+    raise _taken(lock, who)
 
 
-def _remove_if_stale(lock: Path) -> None:
+def _remove_if_stale(lock: Path, who: str) -> None:
     """Remove the lock of a process that has gone, else complain."""
     try:
         text = lock.read_text(encoding="utf-8")
@@ -72,14 +73,14 @@ def _remove_if_stale(lock: Path) -> None:
         owner = json.loads(text)
         pid, host, born = int(owner["pid"]), str(owner["host"]), owner["born"]
     except (ValueError, KeyError, TypeError):
-        raise _taken(lock, "another batch") from None
+        raise _taken(lock, who) from None
     if host != platform.node() or _runs(pid, born):
-        raise _taken(lock, f"process {pid} on {host}")
+        raise _taken(lock, f"{who}, process {pid} on {host},")
     aside = lock.with_name(f".{secrets.token_hex(4)}.old")
     lock.rename(aside)
     if aside.read_text(encoding="utf-8") != text:  # somebody else took it over before us
         aside.rename(lock)
-        raise _taken(lock, "another batch")
+        raise _taken(lock, who)
     aside.unlink()
 
 

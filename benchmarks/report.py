@@ -79,7 +79,7 @@ def _part(title: str, began: str, command: str, others: dict[str, str]) -> str:
     facts = {
         "machine": began,
         "memory": f"{memory_bytes() / 2**30:.0f} GiB",
-        "system": f"{platform.system()} {platform.release()}",
+        "system": platform.system(),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "versions": _listed(versions()),
         "beside": _listed(others),

@@ -226,10 +226,11 @@ def test_a_changed_file_that_the_recipe_names_discards_what_was_kept(stored, tmp
             return float(band.sum())
 
         ended = pytest.raises(KeyboardInterrupt)
-        with ended, stages.kept_passes(asked, tmp_path / "out"):
+        with ended as stop, stages.kept_passes(asked, tmp_path / "out"):
             blocks.reduce_blocks(of_rows, float.__add__, cs.open_stack(stored, lazy=True).data)
             raise KeyboardInterrupt
         assert kept.is_dir()
+        assert str(kept) in stop.value.__notes__[0]
         return len(gone)
 
     assert ended_run() > 0

@@ -54,8 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             result_action="return_value",
         )
         sys.stdout.flush()  # here, where a reader that has gone is noticed
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("chemoscape: interrupted; nothing was written.", file=sys.stderr)
+        for note in getattr(stop, "__notes__", ()):  # of a large stack, what is kept
+            print(f"chemoscape: {note}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -109,7 +109,7 @@ def kept_passes(recipe: Recipe, output: Path) -> Iterator[None]:
         try:
             with checkpoint(folder, "\n".join(work)):
                 yield
-        except ChemoscapeError as error:
+        except (ChemoscapeError, KeyboardInterrupt) as error:
             if folder.exists():
                 error.add_note(
                     f"what passes over the stack have found is kept in {folder}, for the same run "

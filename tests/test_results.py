@@ -292,7 +292,7 @@ def test_summary_has_exactly_the_published_keys() -> None:
     assert list(data) == [
         *("schema_version", "input", "units", "noise", "pixels", "drift", "energy_shift_eV"),
         *("calibration", "standards", "condition_number", "rank", "routes", "composition"),
-        *("phases", "groups", "regions", "damage"),
+        *("phases", "groups", "regions", "few_energies", "damage"),
         *("stress", "particles", "warnings", "seconds"),
     ]
     assert list(data["composition"]) == [

@@ -42,6 +42,7 @@ _PUBLIC = {
     "split_clusters": "chemoscape.decompose.factors.tree",
     "target_tests": "chemoscape.decompose.factors.targets",
     "composition": "chemoscape.chemistry",
+    "few_energies": "chemoscape.few_energies",
     "Material": "chemoscape.mechanics.material",
     "Springs": "chemoscape.mechanics.supports",
     "Cut": "chemoscape.mechanics.supports",

@@ -18,6 +18,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from chemoscape import __version__
 from chemoscape.cli_particles import particles_app
+from chemoscape.cli_plan import plan_energies
 from chemoscape.cli_run import run_recipe
 from chemoscape.cli_standards import standards_app
 from chemoscape.cli_stress import stress_of_a_map
@@ -42,6 +43,7 @@ app.command(standards_app)
 app.command(particles_app)
 app.command(run_recipe, name="run")
 app.command(stress_of_a_map, name="stress")
+app.command(plan_energies, name="plan")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

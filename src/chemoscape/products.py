@@ -42,6 +42,9 @@ class Products:
     parts: xr.Dataset | None = None
     cluster_library: Library | None = None
     clustered: xr.Dataset | None = None
+    few: xr.Dataset | None = None
+    phase: xr.DataArray | None = None
+    beside_stxm: xr.Dataset | None = None
     damage: Damage | None = None
     dose: xr.DataArray | None = None
     compositions: dict[str, xr.Dataset] = field(default_factory=dict)
@@ -54,15 +57,17 @@ class Products:
 
 
 def chosen_maps(done: Products, recipe: Recipe) -> xr.Dataset:
-    """The weights of the route that the recipe names for the composition."""
+    """The weights of a few images, or of the route that the recipe names for the composition."""
+    if done.few is not None:
+        return done.few
     maps = done.direct if recipe.composition.source == "direct" else done.clustered
     assert maps is not None  # noqa: S101 - the recipe has checked that the route is computed
     return maps
 
 
 def chosen_composition(done: Products, recipe: Recipe) -> xr.Dataset:
-    """The composition of the route that the recipe names."""
-    return done.compositions[recipe.composition.source]
+    """The composition of a few images, or of the route that the recipe names."""
+    return done.compositions["few_energies" if done.few is not None else recipe.composition.source]
 
 
 def nodes_of(recipe: Recipe, done: Products) -> dict[str, xr.Dataset]:
@@ -79,11 +84,16 @@ def nodes_of(recipe: Recipe, done: Products) -> dict[str, xr.Dataset]:
         "/clustered/targets": done.targets,
         "/regions": done.regions,
         "/factorisation": done.parts,
+        "/few_energies": done.few,
     }
     if done.clustered is None:
         nodes["/clustered"] = None if done.components is None else xr.Dataset()
     if done.drift is not None:
         nodes["/drift"] = _drift_dataset(done.drift, applied=done.drift_applied)
+    if done.beside_stxm is not None:
+        nodes["/few_energies/stxm"] = done.beside_stxm
+    if done.few is not None and done.phase is not None:
+        nodes["/few_energies/phase"] = done.phase.to_dataset(name="phase")
     if done.compositions:
         nodes["/composition"] = chosen_composition(done, recipe)
     if recipe.report.keep_optical_density:
@@ -185,6 +195,10 @@ def _spectra(recipe: Recipe, done: Products) -> xr.Dataset:
     axis = EnergyShift(0.0, 0.0, source="held")
     if fitted is not None:
         axis = EnergyShift.from_attrs(fitted.attrs)
+    elif done.few is not None:
+        axis = EnergyShift(
+            done.few.attrs["energy_shift_eV"], done.few.attrs["energy_shift_sd_eV"], source="held"
+        )
     energy = od.energy.values
     covered = done.library.covers(energy, axis.at(energy))
     known = done.library.spectra(energy[covered], shift=axis.at(energy[covered]))
@@ -195,6 +209,8 @@ def _spectra(recipe: Recipe, done: Products) -> xr.Dataset:
         .reindex(energy=od.energy)
     )
     out = out.assign_coords(standard=done.library.names, label=("standard", done.library.labels))
+    if done.few is not None:  # too few energies to judge a fit by
+        return out.assign_attrs(energy_shift_eV=axis.value)
     section = recipe.deconvolution
     fit = linear_combination_fit(
         (od.energy.values, mean),

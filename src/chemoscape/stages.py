@@ -40,6 +40,7 @@ from chemoscape.preprocess.beam.given import holds_images
 from chemoscape.preprocess.beam.incident import Levels
 from chemoscape.preprocess.damage import Damage, dose_map, radiation_damage
 from chemoscape.preprocess.drift import measure_drift
+from chemoscape.preprocess.joining import join_energies
 from chemoscape.preprocess.shifts import Drift
 from chemoscape.preprocess.visits import on_one_grid
 from chemoscape.products import Products
@@ -59,7 +60,12 @@ def read(recipe: Recipe, **otherwise: Any) -> xr.DataArray:
     `otherwise` are options of opening that replace the recipe's.
     """
     lazy = {"lazy": True} if on_cluster() else {}  # the workers read the file themselves
-    stack = open_stack(recipe.input.path, **{**recipe.input.options(), **lazy, **otherwise})
+    options = {**recipe.input.options(), **lazy, **otherwise}
+    stack = open_stack(recipe.input.path, **options)
+    if recipe.input.further:
+        options.pop("energy", None)  # those are the first file's
+        others = [open_stack(path, **options) for path in recipe.input.further]
+        stack = join_energies([stack, *others])
     keep = measured(stack)
     for unwanted in recipe.input.drop_energies:
         apart = np.abs(stack.energy.values - unwanted)
@@ -174,6 +180,7 @@ def find_drift(stack: xr.DataArray, recipe: Recipe, **otherwise: Any) -> tuple[D
             reference=section.reference,
             region=section.region.region() if section.region is not None else None,
             motion=section.motion,
+            method=section.method,
         )
     if section.edits:
         named = [edit.energy for edit in section.edits]
@@ -267,11 +274,15 @@ def _damage_and_dose(
     except ChemoscapeError as error:
         warnings.warn(f"radiation damage was not looked for: {error}", ChemoscapeWarning, 3)
         damage = None
+    return damage, dose_of(od, library, recipe)
+
+
+def dose_of(od: xr.Dataset, library: Library, recipe: Recipe) -> xr.DataArray | None:
+    """Dose (MGy); None where it cannot be told."""
     try:
-        dose = dose_map(od, library, efficiency=recipe.damage.efficiency)
+        return dose_map(od, library, efficiency=recipe.damage.efficiency)
     except ChemoscapeError:
-        dose = None
-    return damage, dose
+        return None
 
 
 def _other_visits(done: Products, recipe: Recipe) -> xr.Dataset:

@@ -23,9 +23,12 @@ def summarise(
     stack, od = done.stack, done.od
     assert od is not None  # noqa: S101 - every run has an optical density
     path = Path(recipe.input.path)
-    maps = done.direct if done.direct is not None else done.clustered
+    few = done.few if done.library is not None else None
+    maps = next((one for one in (few, done.direct, done.clustered) if one is not None), None)
     shift = None
-    if done.direct is not None:
+    if few is not None:
+        shift = few.attrs
+    elif done.direct is not None:
         shift = done.direct.attrs
     elif done.match is not None:
         shift = done.match.attrs
@@ -80,6 +83,7 @@ def summarise(
         phases=_phases(recipe, done),
         groups=_group_shares(done),
         regions=_region_summaries(done),
+        few_energies=_few_energies_summary(done),
         damage=_damage_summary(done),
         stress={
             one.boundary: results.StressSummary(**one.von_mises_summary(), reference=one.reference)
@@ -148,6 +152,34 @@ def _group_shares(done: Products) -> dict[str, float]:
     masses = np.nansum(done.direct["group_weight"].values[:, inside], axis=1)
     names = done.direct["group"].values.tolist()
     return {name: float(mass / total) for name, mass in zip(names, masses, strict=True)}
+
+
+def _few_energies_summary(done: Products) -> results.FewEnergiesSummary | None:
+    """What a map from a few images rests on."""
+    maps = done.few
+    if maps is None:
+        return None
+    inside = maps["sample"].values
+    comp = done.compositions.get("few_energies")
+    cut = {} if comp is None else comp.attrs
+    names = ("clipped_low", "clipped_high", "beyond_low", "beyond_high", "mean_unclipped")
+    rms = {}
+    if "error" in maps:
+        rms = {
+            str(source): float(np.sqrt(np.mean(maps["error"].values[k, inside].astype(float) ** 2)))
+            for k, source in enumerate(maps["source"].values)
+        }
+    known = maps.attrs
+    return results.FewEnergiesSummary(
+        energies_eV=tuple(maps["energy"].values.tolist()),
+        features_eV=tuple(np.atleast_1d(known["features_eV"]).tolist()),
+        pre_eV=known["pre_eV"],
+        post_eV=known["post_eV"],
+        noise=known["noise"],
+        sd=rms,
+        fabricated_by_offset=known.get("fabricated_by_offset"),
+        **{name: cut.get(name) for name in names},
+    )
 
 
 def _region_summaries(done: Products) -> dict[str, results.RegionSummary]:

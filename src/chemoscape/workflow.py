@@ -16,7 +16,15 @@ from typing import Any
 
 import xarray as xr
 
-from chemoscape import blocks, fitting_stages, one_pass, particle_stages, results, stages
+from chemoscape import (
+    blocks,
+    few_stages,
+    fitting_stages,
+    one_pass,
+    particle_stages,
+    results,
+    stages,
+)
 from chemoscape.decompose.energy import EnergyShift
 from chemoscape.decompose.sample import with_statistics
 from chemoscape.errors import (
@@ -24,6 +32,7 @@ from chemoscape.errors import (
     ChemoscapeWarning,
     RecipeError,
 )
+from chemoscape.few_energies.problem import MOST_ENERGIES
 from chemoscape.particles.contacts import contacts
 from chemoscape.particles.table import csv_text
 from chemoscape.products import Products, chosen_composition, nodes_of
@@ -120,6 +129,11 @@ def analyse(
         except ChemoscapeError as error:
             for warning in log.warnings:  # they may say why
                 error.add_note(warning)
+            if log.n_images and not recipe.few_energies.enabled:
+                error.add_note(
+                    f"the stack has {log.n_images} images: composition between two standards is "
+                    "mapped from so few with [few_energies] enabled = true"
+                )
             raise
         summary = summarise(recipe, done, warnings=log.warnings, seconds=log.seconds)
         if truth is not None:
@@ -188,6 +202,7 @@ class _Log:
         self.progress = progress
         self.seconds: dict[str, float] = {}
         self.warnings: list[str] = []
+        self.n_images = 0  # of a stack of a few images
 
     def say(self, name: str) -> None:
         """Tell whoever watches which step begins."""
@@ -224,12 +239,18 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
     with log.step("read"):
         done = Products(stages.read(recipe))
         stages.refuse_too_large(done.stack, recipe)
+        if done.stack.sizes["energy"] <= MOST_ENERGIES:
+            log.n_images = done.stack.sizes["energy"]
     if stages.asked_to_mend(recipe):
         with log.step("artefacts"):
             done.stack, done.touched = stages.mend(done.stack, recipe)
-    fitted = recipe.standards.enabled and recipe.deconvolution.enabled
+    few = recipe.few_energies.enabled
+    fitted = recipe.standards.enabled and (few or recipe.deconvolution.enabled)
     with log.step("standards"):  # before the work, so that a wrong name is not found only after it
         library = fitting_stages.standards(recipe) if fitted else None
+        if few and library is not None:
+            few_stages.require_bounds(library)
+            few_stages.require_stxm(recipe)
         fitting_stages.require_regions(done.stack, recipe)
     if stages.uses_detector_images(recipe):
         with log.step("optical density"):
@@ -243,6 +264,40 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
     if done.od is None:
         with log.step("optical density"):
             done.od = stages.absorb(done.stack, recipe)
+    if few:
+        _map_few(done, library, recipe, log)
+    elif not _fit_spectra(done, library, recipe, log):
+        return done
+    if done.compositions:
+        _use_composition(done, recipe, log)
+    return done
+
+
+def _map_few(done: Products, library: Library | None, recipe: Recipe, log: _Log) -> None:
+    """A few images, between their bounding standards where there are any."""
+    assert done.od is not None  # noqa: S101 - every run has an optical density
+    done.od = with_statistics(few_stages.choose_images(done.od, recipe), None)
+    one_pass.take_up(done, xr.Dataset())
+    done.library = library
+    with log.step("few energies"):
+        if library is None:
+            done.few = few_stages.map_ratios(done, recipe)
+        else:
+            done.few, comp = few_stages.map_composition(done, library, recipe)
+            done.compositions = {"few_energies": comp} if recipe.composition.enabled else {}
+    with log.step("phase"):
+        done.phase = few_stages.phases(done, recipe)
+    if recipe.few_energies.stxm:
+        with log.step("STXM"):
+            done.beside_stxm = few_stages.beside_stxm(done, recipe)
+    if library is not None and recipe.damage.enabled and few_stages.counted(done):
+        with log.step("dose"):
+            done.dose = stages.dose_of(done.od, library, recipe)
+
+
+def _fit_spectra(done: Products, library: Library | None, recipe: Recipe, log: _Log) -> bool:
+    """Components, clusters and both routes; whether weights were found."""
+    assert done.od is not None  # noqa: S101 - every run has an optical density
     if recipe.clusters.enabled:
         with log.step("components and clusters"):
             done.components, done.clusters, done.tree = fitting_stages.group(done.od, recipe)
@@ -254,7 +309,7 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
             done.parts = fitting_stages.factorised(done.od, done.clusters, recipe)
     if library is None:
         one_pass.take_up(done, xr.Dataset())
-        return done
+        return False
     done.library = library
     axis = fitting_stages.anchored(done.od, recipe)
     if done.clusters is not None:
@@ -281,10 +336,14 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
     if recipe.damage.enabled and done.stack.attrs["quantity"] == "counts":
         with log.step("radiation damage"):
             done.damage, done.dose = stages.damaged(done, recipe)
-    if not recipe.composition.enabled:
-        return done
-    with log.step("composition"):
-        done.compositions = fitting_stages.compositions(done, recipe)
+    if recipe.composition.enabled:
+        with log.step("composition"):
+            done.compositions = fitting_stages.compositions(done, recipe)
+    return True
+
+
+def _use_composition(done: Products, recipe: Recipe, log: _Log) -> None:
+    """What follows from the map of composition: stress, particles."""
     if recipe.stress.enabled:
         with log.step("stress"):
             done.fields = stages.stresses(chosen_composition(done, recipe), recipe)
@@ -296,7 +355,6 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
                 done.contacts = contacts(done.particles)
                 done.particle_spectra = particle_stages.spectra_of(done.particles, done, recipe)
                 done.ensemble = particle_stages.ensemble_of(done.particles, recipe)
-    return done
 
 
 def _fit_more(done: Products, library: Library, recipe: Recipe, log: _Log) -> None:

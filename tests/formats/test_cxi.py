@@ -18,6 +18,7 @@ from skimage.feature import match_template
 from chemoscape import stack as stacks
 from chemoscape.errors import ChemoscapeError, FileFormatError
 from chemoscape.formats import describe, open_source, open_stack
+from chemoscape.formats.cxi._writing import write_cxi
 
 COSMIC = "ptycho-data-cosmic__ptycho-scan-856eV.cxi"
 JOULE = 1.602176634e-19
@@ -272,36 +273,116 @@ def test_folder_of_files(tmp_path: Path) -> None:
     assert [one.name for one in source.files] == ["s0.cxi", "s1.cxi", "s2.cxi"]
 
 
-def test_folder_whose_pixels_differ(tmp_path: Path) -> None:
+def particle(pixel_um: float, n: int, ramp: float = 0.0) -> np.ndarray:
+    """ψ of a smooth particle in the middle of a field of n × n pixels, rows from the top down."""
+    at = pixel_um * (np.arange(n) - (n - 1) / 2)
+    v, u = -at[:, None], at
+    density = 1.2 * np.exp(-((u - 0.03) ** 2 + (v - 0.05) ** 2) / 0.004)
+    return np.exp(-density / 2 + 1j * (0.4 * density + ramp * u)).astype(np.complex64)
+
+
+def test_pixels_that_are_nearly_the_same(tmp_path: Path) -> None:
     cxi(tmp_path / "a.cxi", ev=700)
     cxi(tmp_path / "b.cxi", ev=701, **{"process_1/Param/pixnm": "6.005"})
-    assert opened(tmp_path)[0].shape == (2, 4, 5)  # the same to one part in a thousand
-    cxi(tmp_path / "c.cxi", ev=710, **{"process_1/Param/pixnm": "5.9"})
-    with pytest.raises(
-        FileFormatError,
-        match=r"pixel sizes: a\.cxi 6 nm, c\.cxi 5\.9 nm; resample them to a common pixel",
-    ):
-        open_stack(tmp_path)
-    (tmp_path / "c.cxi").unlink()
+    stack, said = opened(tmp_path)
+    assert stack.shape == (2, 4, 5)  # the same to one part in a thousand
+    np.testing.assert_array_equal(stack[0], stack[1])
+    assert "brought to" not in said
+    assert "noise_gain" not in stack.coords
+
+
+@pytest.mark.parametrize("channel", ["intensity", "amplitude", "phase"])
+def test_folder_whose_pixels_differ(tmp_path: Path, channel: str) -> None:
+    """What the particle is on the common pixels is known; the coarsest image is only cropped."""
+    coarse = particle(0.0060, 90, ramp=180.0)
+    cxi(tmp_path / "a.cxi", coarse, ev=700)
+    cxi(tmp_path / "b.cxi", particle(0.0058, 93, ramp=-250.0), ev=720, **pixel(5.8))
+    stack, said = opened(tmp_path, channel=channel)
+    assert stack.shape == (2, 88, 88)  # 93 × 5.8 nm hold 88 of 6 nm about the middle
+    np.testing.assert_allclose(np.diff(stack.x), 0.006)
+    assert (
+        "(a.cxi 6 nm, 90 × 90; b.cxi 5.8 nm, 93 × 93): they are brought to 6 nm, 88 × 88 pixels, "
+        "the fields centred on each other, for a reconstruction has no absolute position; 1 of 2 "
+        "are interpolated" in said
+    )
+    view = {
+        "intensity": lambda psi: np.abs(psi) ** 2,
+        "amplitude": np.abs,
+        "phase": np.angle,
+    }[channel]
+    cut = slice(1, 89), slice(1, 89)
+    np.testing.assert_allclose(stack[0], view(coarse)[::-1][cut], rtol=1e-6, atol=1e-7)
+    truth = particle(0.0060, 90, ramp=-250.0)[::-1][cut]
+    if channel == "phase":
+        apart = np.angle(np.exp(1j * (stack[1].values - np.angle(truth))))
+        np.testing.assert_allclose(apart, apart.mean(), atol=2e-4)  # the constant is not known
+    else:
+        np.testing.assert_allclose(stack[1], view(truth), rtol=2e-4)
+    assert stack.noise_gain[0] == 1
+    assert 0.3 < stack.noise_gain[1] < 0.9
+    lazy, _ = opened(tmp_path, channel=channel, lazy=True)
+    np.testing.assert_array_equal(lazy[:, 20:40].compute(), stack[:, 20:40])
+
+
+def pixel(nm: float) -> dict[str, Any]:
+    """The entry of a pixel size."""
+    return {"process_1/Param/pixnm": str(nm)}
+
+
+def test_real_images_and_pairs_on_common_pixels(tmp_path: Path) -> None:
+    density = np.abs(particle(0.006, 60)) ** 2
+    cxi(tmp_path / "a.cxi", density, ev=700)
+    cxi(tmp_path / "b.cxi", np.abs(particle(0.005, 72)) ** 2, ev=710, **pixel(5))
+    stack, _ = opened(tmp_path)
+    np.testing.assert_array_equal(stack[0], density[::-1])
+    np.testing.assert_allclose(stack[1], density[::-1], rtol=2e-4)
+    psi = particle(0.005, 72)
+    pairs = np.zeros(psi.shape, dtype=[("r", "f4"), ("i", "f4")])
+    pairs["r"], pairs["i"] = psi.real, psi.imag
+    (tmp_path / "a.cxi").unlink()
+    cxi(tmp_path / "a.cxi", particle(0.006, 60), ev=700)
+    (tmp_path / "b.cxi").unlink()
+    cxi(tmp_path / "b.cxi", pairs, ev=710, **pixel(5))
+    stack, _ = opened(tmp_path)
+    np.testing.assert_allclose(stack[1], density[::-1], rtol=2e-4)
+
+
+def test_unknown_pixel_beside_a_known_one(tmp_path: Path) -> None:
+    cxi(tmp_path / "a.cxi", ev=700)
     cxi(tmp_path / "c.cxi", ev=710, **{"process_1/Param/pixnm": None})
     with pytest.raises(FileFormatError, match=r"a\.cxi 6 nm, c\.cxi of unknown pixel"):
         open_stack(tmp_path)
+    (tmp_path / "a.cxi").unlink()
+    cxi(tmp_path / "a.cxi", wave()[:3], ev=700, **{"process_1/Param/pixnm": None})
+    with pytest.raises(
+        FileFormatError, match=r"no pixel size: a\.cxi \(3, 5\), c\.cxi \(4, 5\); open them one"
+    ):
+        open_stack(tmp_path)
 
 
-def test_pixel_grows_with_the_wavelength(tmp_path: Path) -> None:
+def test_pixel_falls_with_the_wavelength(tmp_path: Path) -> None:
     corner = {"instrument_1/detector_1/corner_position": np.array([0.01, 0.01, 0.1])}
     for entry, ev in ((1, 700.0), (2, 720.0)):
         items = {"process_1/Param/pixnm": None, **(corner if entry == 1 else {})}
-        cxi(tmp_path / "a.cxi", ev=ev, entry=entry, **items)
-    with pytest.raises(FileFormatError, match=r"entry_1 8\.856 nm, entry_2 8\.61 nm"):
-        open_stack(tmp_path / "a.cxi")
+        cxi(tmp_path / "a.cxi", particle(6.2 / ev, 80), ev=ev, entry=entry, **items)
+    stack, said = opened(tmp_path / "a.cxi")
+    assert "(entry_1 8.856 nm, 80 × 80; entry_2 8.61 nm, 80 × 80): they are brought to" in said
+    np.testing.assert_allclose(np.diff(stack.y), 1.239841984 / 700 * 5)
 
 
 def test_folder_whose_shapes_differ(tmp_path: Path) -> None:
-    cxi(tmp_path / "a.cxi", ev=700)
-    cxi(tmp_path / "b.cxi", wave()[:3], ev=710)
-    with pytest.raises(FileFormatError, match=r"a\.cxi \(4, 5\), b\.cxi \(3, 5\)"):
-        open_stack(tmp_path)
+    """Cropped to whole pixels about the centre, and no value changes."""
+    cxi(tmp_path / "a.cxi", wave(), ev=700)
+    cxi(tmp_path / "b.cxi", np.pad(wave(2), ((1, 2), (2, 2))), ev=710)
+    stack, said = opened(tmp_path)
+    assert "a.cxi 6 nm, 4 × 5; b.cxi 6 nm, 7 × 9" in said
+    assert "0 of 2 are interpolated, the others cropped" in said
+    np.testing.assert_array_equal(stack.noise_gain, 1)
+    np.testing.assert_allclose(stack[0], np.abs(wave()[::-1]) ** 2, rtol=1e-6)
+    padded = np.pad(np.abs(wave(2)[::-1]) ** 2, ((2, 1), (2, 2)))
+    assert any(
+        np.allclose(stack[1], padded[k : k + 4, 2:7]) for k in (1, 2)
+    )  # half a pixel cannot be said
 
 
 def test_folder_with_an_energy_missing(tmp_path: Path) -> None:
@@ -318,6 +399,31 @@ def test_folder_does_not_leave_itself(tmp_path: Path) -> None:
     stack, said = opened(tmp_path / "in")
     assert stack.sizes["energy"] == 1
     assert "b.cxi is left out: it leads out of the folder" in said
+
+
+# --- writing ---
+
+
+def test_written_file_is_read_as_it_was(tmp_path: Path) -> None:
+    path = write_cxi(tmp_path / "a.cxi", wave()[::-1], 518.2, 0.01)
+    assert [one.name for one in tmp_path.iterdir()] == ["a.cxi"]
+    stack, _ = opened(path)
+    np.testing.assert_allclose(stack.energy, [518.2])
+    np.testing.assert_allclose(stack[0], np.abs(wave()[::-1]) ** 2, rtol=1e-6)  # not turned over
+    np.testing.assert_allclose(np.diff(stack.y), 0.01)
+    np.testing.assert_allclose(np.diff(stack.x), 0.01)
+    assert stack.attrs["pixel_source"] == "detector corner"
+    with h5py.File(path) as file:
+        assert file["entry_1/instrument_1/source_1/energy"][()] == pytest.approx(518.2 * JOULE)
+        np.testing.assert_array_equal(file["entry_1/image_1/data"], wave())  # row 0 is the top
+    with pytest.raises(FileFormatError, match="is there already"):
+        write_cxi(path, wave(), 518.2, 0.01)
+    with pytest.raises(FileFormatError, match="no reconstruction"):
+        write_cxi(tmp_path / "b.cxi", np.abs(wave()), 518.2, 0.01)
+    with pytest.raises(FileFormatError, match="impossible"):
+        write_cxi(tmp_path / "b.cxi", wave(), 518.2, 0.0)
+    with pytest.raises(FileFormatError, match="cannot be written"):
+        write_cxi(tmp_path / "no" / "b.cxi", wave(), 518.2, 0.01)
 
 
 # --- what is no reconstruction ---

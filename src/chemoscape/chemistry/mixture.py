@@ -10,17 +10,21 @@ import xarray as xr
 from chemoscape import stack as stacks
 from chemoscape.blocks import loaded, map_blocks
 from chemoscape.chemistry.grid import Finer
+from chemoscape.chemistry.means import interpolation_change, mass_weighted, means
+from chemoscape.chemistry.thickness import (
+    in_nm,
+    is_thick,
+    scale_sd,
+    sd_of,
+    thickness_and_sd,
+    thickness_of,
+    thickness_per_weight,
+)
 from chemoscape.chemistry.uncertainty import Errors
 from chemoscape.decompose.maps import unpacked
 from chemoscape.errors import FitError, LibraryError, require_choice
 from chemoscape.standards.library import Library, require_library, require_values
 from chemoscape.standards.mixing import Mixture, literal_composition, mean_composition
-
-#: A pixel has a composition where its thickness exceeds its own error and a share of the thick
-#: parts.
-THICKNESS_SDS = 5.0
-THICKNESS_SHARE = 0.10
-NM_PER_CM = 1e7
 
 
 def composition(
@@ -97,16 +101,16 @@ def composition(
         )
     maps = loaded(maps)
     cubes = [maps[name].values for name in ("weight", "weight_covariance", "weight_per_eV")]
-    to_thickness = _thickness_per_weight(library)
+    to_thickness = thickness_per_weight(library)
     dtype = cubes[0].dtype  # maps of a large stack are in single precision
     if mask is None:
         total, total_sd = map_blocks(
-            lambda weights, packed: _thickness(weights, packed, to_thickness),
+            lambda weights, packed: thickness_and_sd(weights, packed, to_thickness),
             *cubes[:2],
             leading=(2,),
             dtype=dtype,
         )
-        mask = _is_thick(total, total_sd, min_thickness)
+        mask = is_thick(total, total_sd, min_thickness)
     inside = stacks.as_mask(mask, maps["residual"]).values
     errors = Errors(maps, library, normalise)
 
@@ -121,7 +125,7 @@ def composition(
         out[0, inside] = mixture.value
         out[1:3, inside] = errors.of(gradient, some, covariance, slopes)
         out[3, inside] = (mixture.gradient * slopes).sum(axis=0)
-        out[4:, inside] = _total(some, to_thickness), _total_sd(covariance, to_thickness)
+        out[4:, inside] = thickness_of(some, to_thickness), sd_of(covariance, to_thickness)
         return out
 
     before, counting, systematic, slope, thickness, thickness_sd = map_blocks(
@@ -134,14 +138,14 @@ def composition(
     value, total = before, thickness
     if refine > 1:
         weights = fine.linear(np.nan_to_num(cubes[0]) * inside)
-        value, total = _mix(weights, library, normalise).value, _total(weights, to_thickness)
+        value, total = _mix(weights, library, normalise).value, thickness_of(weights, to_thickness)
     value = np.where(kept, value, np.nan)
     counting, systematic = (
         np.where(kept, fine.errors(sd), np.nan) for sd in (counting, systematic)
     )
     label = library.variable
-    units = "nm" if _in_nm(library) else "1"
-    thickness_name = "thickness" if _in_nm(library) else "relative thickness"
+    units = "nm" if in_nm(library) else "1"
+    thickness_name = "thickness" if in_nm(library) else "relative thickness"
     for name, values, attrs in (
         ("composition", value, {"long_name": label, "units": "1"}),
         (
@@ -177,59 +181,12 @@ def composition(
         "library": library.id,
         "normalise": normalise,
         "refine": int(refine),
-        "mean_per_eV": _mass_weighted(slope, thickness, inside),
-        "thickness_scale_sd": _scale_sd(_sums(cubes[0], inside) * to_thickness, library),
-        **_interpolation_change(before[inside], value[kept]),
-        **_means(out, one_sided=bool(maps.attrs["nonnegative"])),
+        "mean_per_eV": mass_weighted(slope, thickness, inside),
+        "thickness_scale_sd": scale_sd(_sums(cubes[0], inside) * to_thickness, library),
+        **interpolation_change(before[inside], value[kept]),
+        **means(out, one_sided=bool(maps.attrs["nonnegative"])),
     }
     return out
-
-
-def _interpolation_change(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
-    """How far interpolation moves the mean and the 5th, 50th and 95th percentile of composition.
-
-    The paper contrasts its maps before and after interpolation; a change says that grains are about
-    as small as pixels, so that what lies between them is made up.
-    """
-    if not (before.size and after.size):
-        return {"interpolation_mean_change": np.nan, "interpolation_percentile_change": np.nan}
-    shares = (5, 50, 95)
-    moved = np.percentile(after, shares) - np.percentile(before, shares)
-    return {
-        "interpolation_mean_change": float(after.mean() - before.mean()),
-        "interpolation_percentile_change": float(np.abs(moved).max()),
-    }
-
-
-def _mass_weighted(values: np.ndarray, mass: np.ndarray, inside: np.ndarray) -> float:
-    """Mean over the pixels of a mask, each by its mass."""
-    if not inside.any():
-        return float("nan")
-    return float((values[inside] * mass[inside]).sum() / mass[inside].sum())
-
-
-def _means(comp: xr.Dataset, *, one_sided: bool) -> dict[str, float]:
-    """Means per pixel and per mass, the uncertainty of the mean, and the share of the image left
-    out.
-    """
-    kept = comp["mask"].values
-    if not kept.any():
-        return {
-            "mean_pixel": np.nan,
-            "mean_mass_weighted": np.nan,
-            "mean_sd": np.nan,
-            "masked_share": 1.0,
-        }
-    # Counting noise averages out over thousands of pixels; what is common to all of them does not,
-    # nor does the bias of weights kept non-negative, which grows with the counting noise.
-    error = "composition_sd_total" if one_sided else "composition_sd_systematic"
-    x, mass, common = (comp[name].values for name in ("composition", "thickness", error))
-    return {
-        "mean_pixel": float(x[kept].mean()),
-        "mean_mass_weighted": _mass_weighted(x, mass, kept),
-        "mean_sd": _mass_weighted(common, mass, kept),
-        "masked_share": float(1 - kept.mean()),
-    }
 
 
 def _mix(weights: np.ndarray, library: Library, normalise: str) -> Mixture:
@@ -239,58 +196,6 @@ def _mix(weights: np.ndarray, library: Library, normalise: str) -> Mixture:
     return mean_composition(weights, library.values, library.molar_mass)
 
 
-def _in_nm(library: Library) -> bool:
-    """Whether weights are areal masses of known density."""
-    return library.mass_scale and bool(np.isfinite(library.density).all())
-
-
-def _thickness_per_weight(library: Library) -> np.ndarray:
-    """nm per (g/cm²) of each standard, or 1 where a density or the scale is missing."""
-    return NM_PER_CM / library.density if _in_nm(library) else np.ones(len(library.names))
-
-
 def _sums(weights: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Of each standard's weight (n_standards, y, x) over the pixels of a mask."""
     return np.array([np.nansum(image[inside], dtype=np.float64) for image in weights])
-
-
-def _thickness(weights: np.ndarray, packed: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    """Thickness and its standard deviation (2, rows, x); a pixel without a fit holds no mass."""
-    covariance = unpacked(np.nan_to_num(packed))
-    return np.stack([_total(np.nan_to_num(weights), factor), _total_sd(covariance, factor)])
-
-
-def _total(weights: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    """Thickness: sum of the weights, each with its factor."""
-    return np.tensordot(factor, weights, axes=1)
-
-
-def _total_sd(covariance: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    """Standard deviation of the thickness."""
-    return np.sqrt(np.einsum("i,ij...,j->...", factor, covariance, factor).clip(min=0))
-
-
-def _scale_sd(thickness: np.ndarray, library: Library) -> float:
-    """Relative standard deviation of all thicknesses together, by the standards' mass scales.
-
-    Parameters
-    ----------
-    thickness : ndarray, shape (n_standards,)
-        Sum over the pixels of each standard's part.
-    """
-    if not library.mass_scale or not thickness.sum() > 0:
-        return 0.0
-    share = thickness / thickness.sum()
-    scaling = [standard.record.scaling for standard in library.standards]
-    own, background, tables = (
-        np.nan_to_num([getattr(one, name) for one in scaling])
-        for name in ("uncertainty", "background", "table_difference")
-    )
-    independent = (share**2 * np.maximum(own**2 - background**2, 0)).sum()
-    return float(np.sqrt(independent + (share @ background) ** 2 + (share @ tables) ** 2))
-
-
-def _is_thick(thickness: np.ndarray, sd: np.ndarray, least: float) -> np.ndarray:
-    """Where there is enough sample for a composition."""
-    least = max(least, THICKNESS_SHARE * float(np.percentile(thickness, 95)))
-    return (thickness > THICKNESS_SDS * sd) & (thickness > least)

@@ -61,7 +61,7 @@ class Errors:
         if self.axis.stretch_sd > 0:  # NaN where there is none
             moved = propagation.per_stretch(weights, gradient, self.axis.centre)
             squares += (moved * self.axis.stretch_sd) ** 2
-        squares += _of_values(weights, self.library, self.normalise) ** 2
+        squares += of_values(weights, self.library, self.normalise) ** 2
         squares += propagation.scale_sd(weights, gradient) ** 2
         if np.isfinite(known["misfit_scale"]):
             misfit = Misfit(known["misfit_scale"], known["misfit_level"])
@@ -69,7 +69,7 @@ class Errors:
         return counted, np.sqrt(squares)
 
 
-def _of_values(weights: np.ndarray, library: Library, normalise: str) -> np.ndarray:
+def of_values(weights: np.ndarray, library: Library, normalise: str) -> np.ndarray:
     """Errors of the standards' own compositions, by their shares, in quadrature; those of clusters,
     of one stack and matched to one library, err together and add up.
     """

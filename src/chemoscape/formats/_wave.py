@@ -15,6 +15,14 @@ def is_complex(dtype: np.dtype) -> bool:
     return dtype.kind == "c" or (dtype.names is not None and len(dtype.names) == 2)
 
 
+def as_complex(values: np.ndarray) -> np.ndarray:
+    """ψ as complex numbers, from pairs of two fields (real, imaginary) too."""
+    if values.dtype.names is None:
+        return values
+    real, imaginary = (values[name] for name in values.dtype.names)
+    return np.asarray(real + 1j * imaginary)
+
+
 def real_image(values: np.ndarray, channel: str) -> np.ndarray:
     """A channel of complex numbers as float32; real numbers are returned as they are.
 

@@ -57,10 +57,11 @@ def align(stack: xr.DataArray, drift: Drift) -> xr.DataArray:
     shape = stack.sizes["y"], stack.sizes["x"]
     gain = replace(drift, shape=shape).noise_gain
     if "noise_gain" in stack.coords:
-        if (gain < 1).any() and (stack["noise_gain"].values < 1).any():
+        resampled = stack.attrs.get("unit") == "arbitrary"  # reconstructions, to common pixels
+        if not resampled and (gain < 1).any() and (stack["noise_gain"].values < 1).any():
             warnings.warn(
-                "the stack was already aligned once and is interpolated again, which blurs it; "
-                "align the recorded stack with the sum of both shifts",
+                "the stack was already aligned or resampled once and is interpolated again, which "
+                "blurs it; align the recorded stack with the sum of both shifts",
                 ChemoscapeWarning,
                 stacklevel=2,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import get_args
+from typing import Literal, get_args
 
 import numpy as np
 import xarray as xr
@@ -12,12 +12,15 @@ from threadpoolctl import threadpool_limits
 
 from chemoscape import blocks
 from chemoscape import stack as stacks
-from chemoscape.errors import ChemoscapeWarning, StackError, require_choice
+from chemoscape.errors import ChemoscapeWarning, FitError, StackError, require_choice
 from chemoscape.preprocess.shifts import Drift
-from chemoscape.preprocess.tracking import joint_fit, registration, weak_frames
+from chemoscape.preprocess.tracking import few_frames, joint_fit, registration, weak_frames
 from chemoscape.preprocess.tracking.motion import Motion, register_recursively
 from chemoscape.preprocess.tracking.sound_frames import sound_frames
 from chemoscape.region import Region
+
+#: How frames that only shift are registered.
+Method = Literal["fixed", "recursive"]
 
 #: Edges need some pixels around them.
 SMALLEST_IMAGE = 8
@@ -48,6 +51,7 @@ def measure_drift(
     reference: int | None = None,
     region: Region | xr.DataArray | ArrayLike | None = None,
     motion: Motion = "translation",
+    method: Method | None = None,
 ) -> Drift:
     """Measure the drift of every frame against one fixed, high-contrast frame.
 
@@ -58,6 +62,11 @@ def measure_drift(
     (`tracking.joint_fit`). Frames that still tell less about their shift than their
     neighbours do follow these, and a warning names their energies. Rows, columns and pixels that
     stand out on the detector are left out.
+
+    Of two to five images each is on its own: a faint one is matched by its optical density
+    instead of its edges (`tracking.few_frames`), none is drawn towards its neighbours, and where
+    the border of the field stands still while the sample moves, as in reconstructions, only the
+    middle of the field is looked at, with a warning.
 
     Parameters
     ----------
@@ -72,6 +81,11 @@ def measure_drift(
     motion : {"translation", "rigid", "similarity", "affine"}
         What a frame may do besides being shifted: turn; turn and grow; anything that keeps lines
         parallel (see `chemoscape.preprocess.tracking.motion`).
+    method : {"fixed", "recursive"}, optional
+        Each frame against one fixed frame, as above, the default for translations; or against its
+        already registered neighbour, as StackReg does (`tracking.motion`), which is the only one
+        for other motions. On simulated images of two to five energies, 100 to 2000 photons per
+        pixel, the fixed frame errs by 0.07 to 0.02 pixels, the chain by 0.10 to 0.16.
 
     Returns
     -------
@@ -85,13 +99,15 @@ def measure_drift(
     StackError
         `reference` is no frame of the stack, or `region` holds no pixel.
     FitError
-        There is no such motion.
+        There is no such motion or method, or `method` is "fixed" for another motion than
+        translation.
 
     Warns
     -----
     ChemoscapeWarning
         No frame shows any contrast (the shifts are then zero), shifts were replaced, other shifts
-        would match as well (gratings), or frames seem to grow, as changing contrast does.
+        would match as well (gratings), the border of the field stands still while the sample moves,
+        or frames seem to grow, as changing contrast does.
     """
     stacks.check(stack, lazy=True)
     energy = stack["energy"].values
@@ -101,7 +117,7 @@ def measure_drift(
             f"there is no frame {reference} to serve as the reference",
             remedy=f"give a frame number from 0 to {n - 1}",
         )
-    require_choice("motion", motion, *get_args(Motion))
+    recursive = _is_recursive(motion, method)
     window, inside = _looked_at(stack, region)
     if n == 1:
         return _no_drift(energy, 0, np.ones(1))
@@ -117,11 +133,7 @@ def measure_drift(
     frames, weights = sound_frames(stacks.check(window).values, inside, density=density)
     contrast, bright = registration.survey(frames, weights)
     chosen = registration.choose_reference(contrast) if reference is None else reference
-    match = registration.match_frames(frames, weights, chosen)
-    bad = registration.untrusted(
-        match, registration.chance_correlation(float(np.count_nonzero(weights[chosen])))
-    )
-    bad[chosen] = False
+    match, weights, bad = _matched(frames, weights, chosen)
     if bad.sum() == n - 1:
         warnings.warn(
             "no contrast: no frame resembles another, so that no drift could be measured and none "
@@ -139,11 +151,11 @@ def measure_drift(
             ChemoscapeWarning,
             stacklevel=2,
         )
-    if motion == "translation":
+    if not recursive:
         with threadpool_limits(limits=1):  # small matrices: BLAS's own threads only wait
             drift = _translations(frames, weights, energy, bright, match, bad)
     else:
-        drift = _with_turns(frames, weights, stack, window, chosen, motion)
+        drift = _by_neighbours(frames, weights, stack, window, chosen, motion)
     if drift.replaced.any():
         warnings.warn(
             f"the drift of {drift.replaced.sum()} of {n} frames could not be measured and was "
@@ -153,6 +165,42 @@ def measure_drift(
             stacklevel=2,
         )
     return drift
+
+
+def _is_recursive(motion: Motion, method: Method | None) -> bool:
+    """Whether frames are registered with their neighbours."""
+    require_choice("motion", motion, *get_args(Motion))
+    if method is not None:
+        require_choice("method", method, *get_args(Method))
+    if method == "fixed" and motion != "translation":
+        raise FitError(
+            f'method = "fixed" measures translations, and motion is "{motion}"',
+            remedy='leave the method out, or use motion = "translation"',
+        )
+    return method == "recursive" or motion != "translation"
+
+
+def _matched(
+    frames: np.ndarray, weights: np.ndarray, reference: int
+) -> tuple[registration.Match, np.ndarray, np.ndarray]:
+    """Shifts against the reference, the pixels that count, and the frames not to be believed."""
+    few = len(frames) <= few_frames.MOST
+    match = registration.match_frames(frames, weights, reference)
+    inner = few_frames.middle_alone(frames, weights, match) if few else None
+    if inner is not None:
+        warnings.warn(
+            "the border of the field stands still while the sample moves: the drift was measured "
+            f"on the middle {few_frames.MIDDLE:.0%} of the field; give a region to choose where",
+            ChemoscapeWarning,
+            stacklevel=3,
+        )
+        weights, match = inner, registration.match_frames(frames, inner, reference)
+    chance = registration.chance_correlation(float(np.count_nonzero(weights[reference])))
+    bad = registration.untrusted(match, chance)
+    bad[reference] = False
+    if few:
+        match, bad = few_frames.by_density(frames, weights, match, bad)
+    return match, weights, bad
 
 
 def _translations(
@@ -189,7 +237,7 @@ def _translations(
     return Drift(smooth, energy.copy(), match.reference, quality, replaced)
 
 
-def _with_turns(
+def _by_neighbours(
     frames: np.ndarray,
     weights: np.ndarray,
     stack: xr.DataArray,
@@ -197,13 +245,17 @@ def _with_turns(
     reference: int,
     motion: Motion,
 ) -> Drift:
-    """Shifts together with rotation, scaling or shear; those of frames not found are interpolated.
+    """Each frame against its neighbour: shifts, with rotation, scaling or shear where `motion` has
+    them; those of frames not found are interpolated.
 
     Measured about the centre w of the window, they are given about that of the image, c: the shifts
     grow by (linear - 1)(c - w).
     """
     shifts, linear, quality = register_recursively(frames, weights, reference, motion)
     lost = quality <= registration.chance_correlation(float(np.count_nonzero(weights[reference])))
+    energy = stack["energy"].values.copy()
+    if motion == "translation":
+        return Drift(registration.bridge_gaps(shifts, lost), energy, reference, quality, lost)
     flat = np.concatenate([shifts, linear.reshape(-1, 4)], axis=1)
     flat = registration.bridge_gaps(flat, lost)
     shifts, linear = flat[:, :2], flat[:, 2:].reshape(-1, 2, 2)
@@ -221,7 +273,6 @@ def _with_turns(
             ChemoscapeWarning,
             stacklevel=3,
         )
-    energy = stack["energy"].values.copy()
     return Drift(shifts, energy, reference, quality, lost, linear, shape)
 
 

@@ -17,6 +17,7 @@ from chemoscape.recipe.sections.fitting import (
     Composition,
     Deconvolution,
     Factorisation,
+    FewEnergies,
     Standards,
 )
 from chemoscape.recipe.sections.outcomes import Compute, Particles, Report, Stress
@@ -40,6 +41,7 @@ class Recipe(Section):
     deconvolution: Deconvolution = Deconvolution()
     clusters: Clusters = Clusters()
     factorisation: Factorisation = Factorisation()
+    few_energies: FewEnergies = FewEnergies()
     composition: Composition = Composition()
     damage: Damage = Damage()
     stress: Stress = Stress()

@@ -105,7 +105,13 @@ def refuse_contradictions(recipe: Recipe) -> None:
             remedy="turn [clusters] on",
         )
     route, source = recipe.deconvolution.route, recipe.composition.source
-    fitted = recipe.standards.enabled and recipe.deconvolution.enabled
+    few = recipe.few_energies.enabled
+    if few and recipe.standards.select == "matched":
+        raise RecipeError(
+            '[standards] select = "matched" needs clusters, and [few_energies] makes none',
+            remedy="select the standards that bound the composition",
+        )
+    fitted = recipe.standards.enabled and (few or recipe.deconvolution.enabled)
     for asking in ("stress", "particles"):
         if getattr(recipe, asking).enabled and not (fitted and recipe.composition.enabled):
             off = next(
@@ -123,12 +129,17 @@ def refuse_contradictions(recipe: Recipe) -> None:
         "[standards] groups": bool(recipe.standards.groups),
     }
     unmet = [name for name, wanted in asked.items() if wanted]
+    if few and unmet:
+        raise RecipeError(
+            f"{unmet[0]} needs spectra, and [few_energies] takes a few images instead",
+            remedy="take it away, or turn [few_energies] off",
+        )
     if not fitted and unmet:
         raise RecipeError(
             f"{unmet[0]} needs standards to fit, but [standards] or [deconvolution] is off",
             remedy="turn both on, or take it away",
         )
-    if not fitted:
+    if few or not fitted:
         return
     for name, wanted in (
         ("[standards] groups", bool(recipe.standards.groups)),
@@ -259,9 +270,13 @@ def _with_absolute_paths(recipe: Recipe, folder: Path) -> Recipe:
             update={
                 "path": absolute(recipe.input.path),
                 "energies": absolute(recipe.input.energies),
+                "further": [absolute(one) for one in recipe.input.further],
             }
         )
     }
+    if recipe.few_energies.stxm:
+        stxm = absolute(recipe.few_energies.stxm)
+        updates["few_energies"] = recipe.few_energies.model_copy(update={"stxm": stxm})
     files = {
         key: absolute(value)
         for key in ("i0", "dark")

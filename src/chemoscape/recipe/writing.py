@@ -12,9 +12,12 @@ import xarray as xr
 
 from chemoscape.recipe.models import Recipe
 from chemoscape.recipe.sections.common import Section
-from chemoscape.recipe.sections.fitting import Standards
+from chemoscape.recipe.sections.fitting import FewEnergies, Standards
 from chemoscape.recipe.sections.preparation import Absorbance, Input
 from chemoscape.standards.folder import open_library
+
+#: A stack of no more images is mapped between bounding standards, unless the user says otherwise.
+FEW_IMAGES = 5
 
 
 def to_toml(recipe: Recipe) -> str:
@@ -85,6 +88,12 @@ def starting_recipe(
         notes.append(
             "No shipped library covers these energies: name a folder with a library.toml below, in "
             "[standards]."
+        )
+    elif energy.size <= FEW_IMAGES:
+        changes["few_energies"] = FewEnergies(enabled=True)
+        notes.append(
+            f"{energy.size} images are mapped between bounding standards: name two in [standards] "
+            'select, such as ["alpha-Li0.1V2O5", "epsilon-Li0.3V2O5"].'
         )
     recipe = Recipe(**changes)
     return "".join(f"# {' '.join(note.split())}\n" for note in notes) + commented_toml(recipe)

@@ -19,6 +19,33 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "and by mass. Grey: outside the mask. Smoothing widens phase boundaries by about a pixel, "
         "which the standard deviation does not include.",
     ),
+    "images": (
+        "Images",
+        "Optical density of every image on one scale, after registration; of complex "
+        "reconstructions the phase too, zero in the empty part with its linear ramp taken off.",
+    ),
+    "resolutions": (
+        "Beside STXM",
+        "Optical density of the particle by STXM and in the image of the nearest energy, found in "
+        "each other; the latter blurred to the beam of STXM (in transmission) less the former; the "
+        "regression of both; and a profile. A slope away from one at the same energy is an optical "
+        "density that is wrong in one of them.",
+    ),
+    "ratios": (
+        "One feature at a time",
+        "Above, the optical density of each feature over that after the edge, both less that "
+        "before the edge where there is such an image: thickness cancels. Below, the composition "
+        "that this feature alone would give between the bounding standards, not used where more "
+        "than one feature was measured: the map of composition takes all images, each weighed by "
+        "its errors. Where both disagree by more than their errors, an energy is off.",
+    ),
+    "bounds": (
+        "Between its bounds",
+        "The bounding standards at the sample's mean mass, with its mean optical density in every "
+        "image (bars: spread over the sample); composition before it was cut off at the bounds; "
+        "and the standard deviation of composition by source, root mean square over the sample. "
+        "Counting errors differ from pixel to pixel, all others shift the map as a whole.",
+    ),
     "stress": (
         "Stress",
         "Von Mises stress and the stress components on the finite-element mesh; where the errors "
@@ -153,6 +180,11 @@ CAPTIONS: dict[str, tuple[str, str]] = {
 }
 
 
+def _share(value: float | None) -> str:
+    """A share as per cent."""
+    return "–" if value is None else f"{100 * value:.0f} %"
+
+
 def limits_of_validity(summary: RunSummary, *, synthetic: bool, illustrative: bool) -> list[str]:
     """What these results cannot tell, in plain words.
 
@@ -195,6 +227,20 @@ def limits_of_validity(summary: RunSummary, *, synthetic: bool, illustrative: bo
             f"An energy axis that is off by 0.1 eV {effect}. The shift given above is one value "
             "for the whole stack."
         )
+    few = summary.few_energies
+    if few is not None:
+        said.append(
+            "A few images cannot show what they do not contain: another phase, a wrong energy or "
+            "damage looks like composition. The composition lies between the bounding standards "
+            f"because it was cut off there ({_share(few.clipped_low)} of the sample at the lower, "
+            f"{_share(few.clipped_high)} at the upper bound)."
+        )
+        if few.pre_eV is None:
+            said.append(
+                "There is no image before the edge. An optical density that is too large by the "
+                "same amount everywhere makes thin parts look different from thick ones: a core "
+                "and a shell may be made by it."
+            )
     said.append(
         "Stated uncertainties hold counting statistics and the systematic errors listed in the "
         "documentation. Radiation damage, saturated absorption and stray light beyond the warnings "

@@ -14,11 +14,13 @@ from chemoscape.particles.recall import recall_of
 from chemoscape.report import figures
 from chemoscape.report.composites import composite_figure, picture_beside_map_figure
 from chemoscape.report.ensembles import composition_figure, sizes_figure
+from chemoscape.report.few import bounds_figure, images_figure, ratios_figure
 from chemoscape.report.matches import regions_figure
 from chemoscape.report.particles import overlay_figure
 from chemoscape.report.parts import parts_figure
 from chemoscape.report.scores import dendrogram_figure, scores_figure, target_tests_figure
 from chemoscape.report.touching import contacts_figure
+from chemoscape.report.two_resolutions import two_resolutions_figure
 from chemoscape.report.words import synthetic_note
 
 
@@ -53,7 +55,9 @@ def run_figures(
     note = synthetic_note(labels.values())
     od = node.get("/optical_density") if od is None else od
     routes = {name: node[f"/{name}"] for name in ("direct", "clustered") if f"/{name}" in node}
-    sample = next((maps["sample"] for maps in routes.values() if "sample" in maps), None)
+    few = node.get("/few_energies", xr.Dataset())
+    weighed = [*routes.values(), *([few] if "weight" in few else [])]
+    sample = next((maps["sample"] for maps in (*weighed, few) if "sample" in maps), None)
 
     drawn: dict[str, Figure] = {}
     if od is not None:
@@ -87,26 +91,46 @@ def run_figures(
         drawn["regions"] = regions_figure(node["/regions"], note=note)
     if "/factorisation" in node:
         drawn["factorisation"] = _parts(node)
+    if "/few_energies" in node:
+        drawn |= _of_few_images(node, labels, note)
     if "/composition" in node:
         drawn["composition"] = figures.composition_figure(node["/composition"], note=note)
     fields = [one for path, one in node.items() if path in ("/stress/free", "/stress/fixed")]
     if fields:
         drawn["stress"] = figures.stress_figure(fields, note=note)
     if "/particles" in node and "/composition" in node:
-        drawn["particles"] = _outlined(node["/particles"], routes)
+        drawn["particles"] = _outlined(node["/particles"], weighed[0])
     if "/particles/picture" in node:
-        image = next(iter(routes.values()))["weight"].sum("standard")
+        image = weighed[0]["weight"].sum("standard")
         drawn["picture"] = picture_beside_map_figure(
             node["/particles/picture"]["picture"], image, node["/particles"]
         )
     if "/particles/contacts" in node and node["/particles/contacts"].sizes["contact"]:
-        drawn["contacts"] = _in_contact(node, routes, note)
+        drawn["contacts"] = _in_contact(node, weighed[0], note)
     if ensemble is not None:
         recall = recall_of(node["/particles"].attrs)
         drawn["sizes"] = sizes_figure(ensemble, recall=recall, note=note)
         drawn["size-and-composition"] = composition_figure(ensemble, note=note)
     if truth is not None and "/composition" in node:
         drawn["truth"] = figures.truth_figure(truth, node["/composition"], note=note)
+    return drawn
+
+
+def _of_few_images(
+    node: dict[str, xr.Dataset], labels: dict[str, str], note: str
+) -> dict[str, Figure]:
+    """Images, ratios, and what was cut off at the bounding standards."""
+    maps = node["/few_energies"]
+    phase = node.get("/few_energies/phase")
+    drawn = {"images": images_figure(maps, None if phase is None else phase["phase"])}
+    if "/few_energies/stxm" in node:
+        drawn["resolutions"] = two_resolutions_figure(node["/few_energies/stxm"])
+    comp = node.get("/composition")
+    if "ratio" in maps:
+        variable = "" if comp is None else str(comp.attrs["variable"])
+        drawn["ratios"] = ratios_figure(maps, variable, note=note)
+    if comp is not None:
+        drawn["bounds"] = bounds_figure(maps, comp, labels, note=note)
     return drawn
 
 
@@ -133,16 +157,15 @@ def _parts(node: dict[str, xr.Dataset]) -> Figure:
     return parts_figure(parts, groups if "distance" in parts else None)
 
 
-def _outlined(table: xr.Dataset, routes: dict[str, xr.Dataset]) -> Figure:
+def _outlined(table: xr.Dataset, maps: xr.Dataset) -> Figure:
     """Particles over the thickness, whichever map they were found in."""
-    maps = next(iter(routes.values()))
     return overlay_figure(maps["weight"].sum("standard"), {str(table.attrs["method"]): table})
 
 
-def _in_contact(node: dict[str, xr.Dataset], routes: dict[str, xr.Dataset], note: str) -> Figure:
+def _in_contact(node: dict[str, xr.Dataset], maps: xr.Dataset, note: str) -> Figure:
     """Particles that touch, and whether neighbours are more alike than chance has it."""
     table, touching = node["/particles"], node["/particles/contacts"]
-    image = next(iter(routes.values()))["weight"].sum("standard")
+    image = maps["weight"].sum("standard")
     try:
         test = neighbours_alike(table, touching)
     except FitError:  # too few contacts

@@ -8,6 +8,13 @@ from chemoscape.results import CalibrationSummary, DamageSummary, PixelsSummary,
 Row = tuple[str, str, str]  # quantity, value, remark
 
 
+def _by_source(errors: dict[str, float | None]) -> str:
+    """Standard deviations, the largest first."""
+    known = [(name, sd) for name, sd in errors.items() if sd]
+    known.sort(key=lambda one: -one[1])
+    return ", ".join(f"{name} {number(sd, '.3f')}" for name, sd in known)
+
+
 def key_numbers(summary: RunSummary) -> list[Row]:
     """Rows of the table of key numbers: quantity, value, remark."""
     rows: list[Row] = []
@@ -32,6 +39,19 @@ def key_numbers(summary: RunSummary) -> list[Row]:
         rows += _calibration_rows(summary.calibration)
     for name, share in summary.groups.items():
         rows.append((f"Group {name}", f"{100 * share:.1f} %", "of the mass, direct route"))
+    few = summary.few_energies
+    if few is not None:
+        images = ", ".join(f"{one:.2f}" for one in few.energies_eV)
+        rows.append(("Images", f"{images} eV", f"noise by {few.noise}"))
+        for end, cut, beyond in (
+            ("below", few.clipped_low, few.beyond_low),
+            ("above", few.clipped_high, few.beyond_high),
+        ):
+            if cut is not None and beyond is not None:
+                remark = f"of the sample; {100 * beyond:.1f} % by more than two sd"
+                rows.append((f"Cut off {end} the bounds", f"{100 * cut:.1f} %", remark))
+        remark = f"before it was cut off; errors: {_by_source(few.sd)}"
+        rows.append(("Mean composition", number(few.mean_unclipped, ".3f"), remark))
     for name, region in summary.regions.items():
         remark = f"{region.standards}{', ambiguous' if region.ambiguous else ''}"
         rows.append((f"Region {name}", measured(region.composition, region.sd), remark))

@@ -30,6 +30,8 @@ WRITTEN = (
         "contacts.csv",
         "particles.h5",
         "overlay.png",
+        "plan.html",
+        "plan.json",
         ".DS_Store",
         "Thumbs.db",
     ),
@@ -197,7 +199,8 @@ def refuse_existing(
             remedy="choose another with --output, or replace it with --overwrite",
         )
     held = [] if target.is_symlink() or not target.is_dir() else list(target.iterdir())
-    ours = (target / "summary.json").is_file() or (target / RESULTS_FILE).is_file()
+    marks = ("summary.json", RESULTS_FILE, "plan.json")
+    ours = any((target / name).is_file() for name in marks)
     if target.is_symlink() or not target.is_dir() or (held and not ours):
         raise ResultsError(
             "this is not a folder of results, so it is not overwritten",

@@ -150,6 +150,28 @@ class RouteSummary(_Part):
     reduced_chi2: float | None
 
 
+class FewEnergiesSummary(_Part):
+    """A map from a few images: what they are, what was cut off, errors by source."""
+
+    energies_eV: tuple[float, ...]
+    features_eV: tuple[float, ...]
+    pre_eV: float | None = Field(description="image before the edge; null without")
+    post_eV: float | None = Field(description="image after the edge; null without")
+    noise: str = Field(description="counts, or background: the empty part of each image")
+    clipped_low: float | None = Field(description="share of the sample below the lowest standard")
+    clipped_high: float | None = Field(description="share above the highest")
+    beyond_low: float | None = Field(description="share below by two standard deviations")
+    beyond_high: float | None
+    mean_unclipped: float | None = Field(description="mean composition before it was cut off")
+    sd: dict[str, float | None] = Field(
+        description="rms standard deviation of composition over the sample, by source"
+    )
+    fabricated_by_offset: float | None = Field(
+        description="what an optical density of 0.01 too much changes more in thin than in thick "
+        "parts, where there is no image before the edge; null with one"
+    )
+
+
 class CompositionSummary(_Part):
     """The composition map inside its mask; `sd` is the total uncertainty of either mean."""
 
@@ -229,6 +251,7 @@ class RunSummary(_Part):
         default={}, description="mass fraction of each group of standards, direct route"
     )
     regions: dict[str, RegionSummary] = {}
+    few_energies: FewEnergiesSummary | None = None
     damage: DamageSummary | None
     stress: dict[Literal["free", "fixed"], StressSummary]
     particles: ParticlesSummary | None = None

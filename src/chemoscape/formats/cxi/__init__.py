@@ -1,9 +1,13 @@
 """CXI reconstructions of ptychography (COSMIC and others): complex images, one per energy.
 
 A file holds one energy, or several as ``entry_1``, ``entry_2``, …; a folder of files with one
-energy each opens as one stack when their images have the same shape and pixel size. Row 0 is the
-top of the image: a COSMIC reconstruction correlates with the STXM images of the same particle
-(whose rows rise with y) to 0.975 when its rows are reversed, to 0.80 as stored.
+energy each opens as one stack. Images whose pixels or shapes differ are brought to the coarsest
+pixel (`_common`): what is interpolated is ψ without its phase ramp (`regrid_wave` says why), whose
+intensity, amplitude or phase is then taken; images of real numbers are interpolated as they are.
+Images that need no change are read exactly as they are stored.
+
+Row 0 is the top of the image: a COSMIC reconstruction correlates with the STXM images of the same
+particle (whose rows rise with y) to 0.975 when its rows are reversed, to 0.80 as stored.
 """
 
 from __future__ import annotations
@@ -16,13 +20,12 @@ import numpy as np
 
 from chemoscape.errors import FileFormatError
 from chemoscape.formats import _guard, _hdf5, _wave
-from chemoscape.formats._lengths import believable, centres
+from chemoscape.formats._lengths import centres
 from chemoscape.formats._record import Format
 from chemoscape.formats._source import Choice, Source, Wanted, choose, some
+from chemoscape.formats.cxi._common import Common, common_of, described, pixel_sizes
 from chemoscape.formats.cxi._file import Entry, Image, entries, numbered
-
-#: Pixel sizes that differ by less than this part are one.
-_SAME_PIXEL = 1e-3
+from chemoscape.regrid import regrid, regrid_wave
 
 #: Files of a folder that are looked at to know it, and opened.
 _LOOKED_AT, _MOST_FILES = 5, 5000
@@ -66,27 +69,46 @@ def _files(folder: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class Frames:
-    """Images, one for each energy, and the channel of them."""
+    """Images, one for each energy, the channel of them, and the pixels that they are brought to."""
 
     images: tuple[Image, ...]
     channel: str
+    common: Common | None = None
 
     def read(self, frames: slice, rows: slice) -> np.ndarray:
         """Frames × rows as float32."""
-        chosen = self.images[frames]
-        values = np.empty(
-            (len(chosen), rows.stop - rows.start, self.images[0].shape[1]), dtype=np.float32
-        )
-        for image, part in zip(chosen, values, strict=True):
-            with _hdf5.opened(image.path) as file, np.errstate(over="ignore"):
-                data = _hdf5.held(file, image.name)
-                first = (0,) if image.modes else ()
-                if image.shifted:
-                    stored = np.fft.fftshift(data[(*first, ...)])[rows]
-                else:
-                    stored = data[(*first, rows)]
-                part[...] = _wave.real_image(stored, self.channel)
+        n_x = self.common.shape[1] if self.common else self.images[0].shape[1]
+        numbers = range(*frames.indices(len(self.images)))
+        values = np.empty((len(numbers), rows.stop - rows.start, n_x), dtype=np.float32)
+        for k, part in zip(numbers, values, strict=True):
+            with np.errstate(over="ignore"):
+                part[...] = self._brought(k, rows) if self.common else self._stored(k, rows)
         return values
+
+    def _stored(self, k: int, rows: slice) -> np.ndarray:
+        """Rows of the channel of an image."""
+        return _wave.real_image(_held(self.images[k], rows), self.channel)
+
+    def _brought(self, k: int, rows: slice) -> np.ndarray:
+        """Rows of the channel of an image on the common pixels."""
+        assert self.common is not None  # noqa: S101 - looked at by the caller
+        own, (y, x) = self.common.own[k], self.common.grid
+        whole = _held(self.images[k], slice(0, self.images[k].shape[0]))
+        if not _wave.is_complex(whole.dtype):
+            return regrid(whole, *own, y, x)[rows]
+        return _wave.real_image(
+            regrid_wave(_wave.as_complex(whole), *own, y, x)[rows], self.channel
+        )
+
+
+def _held(image: Image, rows: slice) -> np.ndarray:
+    """Rows of an image as they are stored."""
+    with _hdf5.opened(image.path) as file:
+        data = _hdf5.held(file, image.name)
+        first = (0,) if image.modes else ()
+        if image.shifted:
+            return np.asarray(np.fft.fftshift(data[(*first, ...)])[rows])
+        return np.asarray(data[(*first, rows)])
 
 
 def open_(path: Path, wanted: Wanted) -> Source:
@@ -95,17 +117,23 @@ def open_(path: Path, wanted: Wanted) -> Source:
     Raises
     ------
     FileFormatError
-        There is no reconstruction, as in raw diffraction data, or shapes or pixel sizes differ.
+        There is no reconstruction, as in raw diffraction data, or shapes or pixel sizes differ
+        and some pixel size is not known.
     """
     found, notes = _of_folder(path) if path.is_dir() else entries(path)
     region, images, more = _reconstruction(found, wanted, path)
     energy = _energies(found, path)
-    pixel, source = _pixel_size(images, energy, wanted, path)
+    sizes, source = pixel_sizes(images, energy, wanted, path)
+    common = common_of(images, sizes, path)
+    if common is not None:
+        shapes = [image.shape for image in images]
+        more.append(described(common, [_label(one, path) for one in found], sizes, shapes))
+    pixel = common.pixel if common else sizes[0]
     is_wave = all(image.is_wave for image in images)
     offers = _wave.CHANNELS if is_wave else _wave.CHANNELS[:1]
     channel = choose("channel", offers, wanted.channel, path)
-    frames = Frames(tuple(images), channel.name)
-    n_y, n_x = images[0].shape
+    frames = Frames(tuple(images), channel.name, common)
+    n_y, n_x = common.shape if common else images[0].shape
     middle = frames.read(slice(0, 1), slice(n_y // 2, n_y // 2 + 1))
     quantity, unit, looks = _wave.nature(middle, channel.name)
     if not is_wave:
@@ -119,6 +147,7 @@ def open_(path: Path, wanted: Wanted) -> Source:
         y=centres(n_y, pixel[0], top_down=True),
         x=centres(n_x, pixel[1]),
         quantity=quantity,
+        per_energy={"noise_gain": common.gains} if common else {},
         attrs={**unit, "pixel_source": source, "rows": "top-down", **started},
         choices=(channel, region),
         notes=(*notes, *more, *looks),
@@ -171,14 +200,6 @@ def _reconstruction(
     modes = max(image.modes for image in images)
     if modes > 1:
         notes.append(f"its images have {modes} modes or slices: the first is opened")
-    for image, entry in zip(images, found, strict=True):
-        if image.shape != images[0].shape:
-            raise FileFormatError(
-                f"its images have different shapes: {_label(found[0], path)} {images[0].shape}, "
-                f"{_label(entry, path)} {image.shape}",
-                str(path),
-                "resample them to common pixels first (each can be opened by itself)",
-            )
     return region, images, notes
 
 
@@ -200,46 +221,6 @@ def _energies(found: list[Entry], path: Path) -> np.ndarray | None:
             "take it out of the folder, or copy it again",
         )
     return energy
-
-
-def _pixel_size(
-    images: list[Image], energy: np.ndarray | None, wanted: Wanted, path: Path
-) -> tuple[tuple[float, float], str]:
-    """Common pixel size (y, x) in µm, NaN when there is none, and where it comes from."""
-    at = energy if energy is not None else wanted.energy
-    if at is None or len(at) != len(images):
-        at = np.full(len(images), np.nan)
-    sizes = [
-        image.geometry.pixel_um(float(one)) if image.geometry else (np.nan, np.nan)
-        for image, one in zip(images, at, strict=True)
-    ]
-    for k, size in enumerate(sizes):
-        unequal = [abs(a - b) > _SAME_PIXEL * b for a, b in zip(size, sizes[0], strict=True)]
-        if any(unequal) or np.isfinite(size[0]) != np.isfinite(sizes[0][0]):
-            raise FileFormatError(
-                "its images have different pixel sizes: "
-                f"{_name(images, 0)} {_in_nm(sizes[0])}, {_name(images, k)} {_in_nm(size)}",
-                str(path),
-                "resample them to a common pixel first (each can be opened by itself)",
-            )
-    geometry = images[0].geometry
-    known = geometry is not None and believable(sizes[0][0])
-    return sizes[0], geometry.source if known and geometry is not None else "none"
-
-
-def _name(images: list[Image], k: int) -> str:
-    """What to call an image: its file, or its entry where all are in one file."""
-    if len({image.path for image in images}) > 1:
-        return images[k].path.name
-    return images[k].name.strip("/").split("/")[0]
-
-
-def _in_nm(size: tuple[float, float]) -> str:
-    """A pixel size (y, x) in nm."""
-    if not np.isfinite(size[0]):
-        return "of unknown pixel"
-    y, x = (1000 * one for one in size)
-    return f"{x:.4g} nm" if abs(x - y) < _SAME_PIXEL * x else f"{y:.4g} × {x:.4g} nm"
 
 
 FORMAT = Format(

@@ -13,10 +13,11 @@ from chemoscape.errors import FileFormatError
 from chemoscape.formats import _hdf5, _wave
 from chemoscape.formats._lengths import believable
 
-_JOULE_PER_EV = 1.602176634e-19
+#: Joule in an electron volt.
+JOULE_PER_EV = 1.602176634e-19
 
 #: Photon energy (eV) times wavelength (µm).
-_EV_UM = 1.239841984
+EV_UM = 1.239841984
 
 _LOWEST_EV, _HIGHEST_EV = 10.0, 2e5
 
@@ -38,7 +39,7 @@ class Geometry:
 
     def pixel_um(self, energy: float) -> tuple[float, float]:
         """Pixel size in µm at an energy in eV; NaN when it is not believable."""
-        scale = _EV_UM / energy if self.in_wavelengths else 1.0
+        scale = EV_UM / energy if self.in_wavelengths else 1.0
         found = self.size[0] * scale, self.size[1] * scale
         return found if all(map(believable, found)) else (np.nan, np.nan)
 
@@ -184,14 +185,14 @@ def _energy(entry: h5py.Group) -> tuple[float, list[str]]:
     """Photon energy in eV, NaN when there is none."""
     source = "instrument_1/source_1"
     value = _hdf5.number(entry, f"{source}/energy")
-    if _LOWEST_EV < value / _JOULE_PER_EV < _HIGHEST_EV:
-        return value / _JOULE_PER_EV, []
+    if _LOWEST_EV < value / JOULE_PER_EV < _HIGHEST_EV:
+        return value / JOULE_PER_EV, []
     if _LOWEST_EV < value < _HIGHEST_EV:
         return value, [f"its energy, {value:g}, is no energy in joule and is taken as eV"]
     for name in ("wavelength", "wave length"):
         length = 1e6 * _hdf5.number(entry, f"{source}/{name}")
-        if length > 0 and _LOWEST_EV < _EV_UM / length < _HIGHEST_EV:
-            return _EV_UM / length, []
+        if length > 0 and _LOWEST_EV < EV_UM / length < _HIGHEST_EV:
+            return EV_UM / length, []
     return np.nan, []
 
 

@@ -35,7 +35,7 @@ Motion = Literal["translation", "rigid", "similarity", "affine"]
 
 _TURN, _SCALE = np.array([[0.0, -1.0], [1.0, 0.0]]), np.eye(2)
 #: What the matrix of each motion is made of: A = exp(sum_k g_k G_k).
-_GENERATORS: dict[str, np.ndarray] = {
+GENERATORS: dict[str, np.ndarray] = {
     "translation": np.empty((0, 2, 2)),
     "rigid": np.array([_TURN]),
     "similarity": np.array([_TURN, _SCALE]),
@@ -124,7 +124,7 @@ def register_recursively(
             pose = _Pose(np.eye(2), np.zeros(2))
             for i in direction:
                 frame, counts = frames[i].astype(np.float64), weights[i] > 0
-                found = _match(anchor, seen, frame, counts, pose, _GENERATORS[motion])
+                found = _match(anchor, seen, frame, counts, pose, GENERATORS[motion])
                 quality[i] = found.correlation
                 if found.correlation > _by_chance(seen & counts):
                     pose = found

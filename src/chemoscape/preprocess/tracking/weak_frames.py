@@ -29,7 +29,7 @@ BELIEVED = 4.6
 #: Slowest drift (pixels from frame to frame) that the random walk assumes.
 SLOWEST = 0.02
 #: Frames that it takes to know the walk by.
-FEWEST_STEPS = 5
+FEWEST_STEPS = 6
 #: Degrees of freedom of its steps, Student's t: few, so that a jump is no surprise.
 HEAVY_TAIL = 1.5
 #: A frame that leaves this many times the usual variance unexplained is damaged, not weak.

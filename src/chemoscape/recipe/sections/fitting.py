@@ -172,6 +172,54 @@ class Factorisation(Section):
     sparsity: float = Field(0.0, ge=0, description="how strongly small weights are pushed to zero")
 
 
+class FewEnergies(Section):
+    """[few_energies]: two to twelve images between two bounding standards."""
+
+    enabled: bool = Field(
+        False,
+        description="map composition from a few images, instead of [clusters] and [deconvolution]",
+    )
+    energies: list[float] = Field(
+        [], description="images to use, eV (nearest within 0.5 eV); empty: all"
+    )
+    pre: Literal["auto", "none"] | float = Field(
+        "auto", description="energy of the image before the edge, eV"
+    )
+    post: Literal["auto", "none"] | float = Field(
+        "auto", description="energy of the image after the edge, which shows thickness alone, eV"
+    )
+    mapping: Literal["exact", "linear"] = Field(
+        "exact", description='from the ratio of one feature to composition; "linear": as the paper'
+    )
+    noise: Literal["auto", "counts", "background"] = Field(
+        "auto",
+        description="variance by counts, or by the empty part of each image; auto: the latter for "
+        "reconstructions",
+    )
+    energy_sd_eV: float = Field(
+        0.05, ge=0, le=5, description="how far the energy of each image may be off, eV"
+    )
+    calibration_sd_eV: float = Field(
+        0.05, ge=0, le=5, description="how far the energies of all together may be off, eV"
+    )
+    offset_sd: Literal["free"] | Annotated[float, Field(ge=0, le=1)] = Field(
+        0.01, description="optical density that all images may have too much; free: fitted"
+    )
+    i0_sd: float = Field(
+        0.003, ge=0, le=1, description="relative error of the incident beam of each image"
+    )
+    misfit: float = Field(
+        1.0,
+        ge=0,
+        description="how far the sample's spectra may depart from the standards: 1 for peaks off "
+        "by 0.02 eV and heights by 2 %",
+    )
+    phase: bool = Field(True, description="keep the phases of complex reconstructions too")
+    stxm: str = Field(
+        "", description="an STXM file of the same particle, to be registered and compared"
+    )
+
+
 class Composition(Section):
     """[composition]: the map of the library's variable."""
 

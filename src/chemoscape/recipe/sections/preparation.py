@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from chemoscape.recipe.sections.common import Pair, Positive, RegionTable, Section
 
@@ -27,6 +27,10 @@ class Input(Section):
     """[input]: the stack."""
 
     path: str = Field("", description="the stack's file, relative to the recipe")
+    further: list[str] = Field(
+        [],
+        description="files with other energies of the same field, brought to common pixels",
+    )
     channel: str | int = Field(
         "", description="detector channel by name or number; empty: the first"
     )
@@ -104,12 +108,26 @@ class Drift(Section):
         "translation",
         description="more than a translation: each frame against its neighbour, as StackReg does",
     )
+    method: Literal["fixed", "recursive"] | None = Field(
+        None,
+        description="of translations: each frame against one fixed frame (the default), or against "
+        "its neighbour, as StackReg does",
+    )
     shifts: str = Field(
         "", description="an .aln or .sl file whose shifts are applied instead of measured ones"
     )
     edits: list[ShiftTable] = Field(
         [], description="shifts set by hand, such as [{energy = 518.2, shift_px = [0.5, -1.0]}]"
     )
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Drift:
+        if self.method == "fixed" and self.motion != "translation":
+            raise ValueError(
+                f'method = "fixed" measures translations, and motion is "{self.motion}": '
+                "leave out one of them"
+            )
+        return self
 
 
 class Absorbance(Section):

@@ -1,0 +1,1 @@
+"""One particle at two resolutions: STXM beside ptychography (Figures 4A and 4B)."""

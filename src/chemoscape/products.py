@@ -91,7 +91,7 @@ def nodes_of(recipe: Recipe, done: Products) -> dict[str, xr.Dataset]:
     if done.drift is not None:
         nodes["/drift"] = _drift_dataset(done.drift, applied=done.drift_applied)
     if done.beside_stxm is not None:
-        nodes["/few_energies/stxm"] = done.beside_stxm
+        nodes["/stxm"] = done.beside_stxm
     if done.few is not None and done.phase is not None:
         nodes["/few_energies/phase"] = done.phase.to_dataset(name="phase")
     if done.compositions:

@@ -123,8 +123,8 @@ def _of_few_images(
     maps = node["/few_energies"]
     phase = node.get("/few_energies/phase")
     drawn = {"images": images_figure(maps, None if phase is None else phase["phase"])}
-    if "/few_energies/stxm" in node:
-        drawn["resolutions"] = two_resolutions_figure(node["/few_energies/stxm"])
+    if "/stxm" in node:
+        drawn["resolutions"] = two_resolutions_figure(node["/stxm"])
     comp = node.get("/composition")
     if "ratio" in maps:
         variable = "" if comp is None else str(comp.attrs["variable"])

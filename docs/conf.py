@@ -53,7 +53,7 @@ def make_generated(app: Sphinx) -> None:
     """Reference tables, and the figures that examples draw, from the code as it is."""
     folder = HERE / "generated"
     write_tables(folder)
-    for name in ("miscalibrated", "stress_convergence"):
+    for name in ("miscalibrated", "ptychography", "stress_convergence"):
         example = HERE.parent / "examples" / f"{name}.py"
         picture = folder / f"{name.replace('_', '-')}.png"
         subprocess.run([sys.executable, example, picture], check=True, capture_output=True)

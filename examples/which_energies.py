@@ -16,7 +16,7 @@ from chemoscape.few_energies.model import Nuisance
 from chemoscape.few_energies.selection import choose_energies
 from chemoscape.few_energies.subsampling import subsample
 from chemoscape.report.panels import save_figure
-from chemoscape.report.plan import plan_figure
+from chemoscape.report.plan_panels import plan_figure
 
 pair = cs.open_library("lixv2o5-model").select("alpha-Li0.1V2O5", "epsilon-Li0.3V2O5")
 film = Expected.between(pair, 5, thickness_nm=50.0)

@@ -52,7 +52,7 @@ def test_a_plan_for_a_stack_is_written_and_replaced(here, capsys):
     )
     save_stack(truth.stack, "overview.h5")
     arguments = [*PAIR, "-n", "2", "3", "--stack", "overview.h5", "--wanted-sd", "0.03"]
-    arguments += ["--samples", "2"]
+    arguments += ["--samples", "2", "--within", "516", "541"]
     assert main(["plan", *arguments, "--flux", "2e8"]) == 0
     said = capsys.readouterr()
     assert "3 frames of the stack" in said.out
@@ -77,8 +77,20 @@ def test_a_plan_for_a_stack_is_written_and_replaced(here, capsys):
     assert "synthetic" in text
     assert "Tried on a stack" in text
     assert "--overwrite" in complaint(capsys, *arguments)
-    assert main(["plan", *PAIR, "-n", "2", "--samples", "2", "--overwrite", "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)["plan"]["energies_eV"]) == 2
+    again = ["-n", "2", "--samples", "2", "--thickness-nm", "100", "--within", "514", "541"]
+    assert main(["plan", *PAIR, *again, "--overwrite"]) == 0
+    (caution,) = [
+        one for one in capsys.readouterr().out.splitlines() if one.startswith("caution: ")
+    ]
+    assert "518.5 eV (OD 2.9)" in caution  # saturated
+    assert "--highest-od 1.5" in caution
+    facts = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+    (thin,) = [one for name, one in facts["plan"]["compared"].items() if "OD below" in name]
+    assert max(thin["highest_od"]) <= 1.5
+    assert f"sd {thin['composition_sd_rms']:.4f} at the same dose" in caution
+    text = (folder / "plan.html").read_text(encoding="utf-8")
+    first = caution.removeprefix("caution: n")
+    assert f"<ol>\n<li>N{first}.</li>" in text
 
 
 def test_wishes_reach_the_plan(here, capsys):
@@ -104,6 +116,10 @@ def test_wishes_reach_the_plan(here, capsys):
         ([*PAIR, "-n", "2", "--thickness-nm", "-3"], "positive number"),
         ([*PAIR, "-n", "2", "--energy-sd", "-1"], "standard deviation"),
         ([*PAIR, "--stack", "nothing.hdr"], "nothing.hdr"),
+        ([*PAIR, "--flux", "0"], "a flux of 0 is impossible"),
+        ([*PAIR, "--flux=-1e8"], "a flux of -1e+08 is impossible"),
+        ([*PAIR, "-n", "0"], "0 energies cannot tell"),
+        ([*PAIR, "--dose-MGy", "0"], "above 0"),
     ],
 )
 def test_bad_input_is_a_sentence_and_leaves_nothing(here, capsys, arguments, words):

@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 import chemoscape as cs
 from chemoscape.cli import main
 from chemoscape.errors import ChemoscapeWarning, RecipeError
+from chemoscape.few_energies.problem import SOURCES
 from chemoscape.stack import build
 
 #: One worker, so that the files are made once.
@@ -107,7 +108,8 @@ def test_the_summary_says_what_the_map_rests_on(results):
     assert few["energies_eV"] == pytest.approx(ENERGIES)
     assert [few["pre_eV"], few["post_eV"]] == [508.0, 555.0]
     assert few["features_eV"] == pytest.approx([515.9, 517.2])
-    assert set(few["sd"]) == {"counting", "energy", "calibration", "offset", "i0", "standards"}
+    assert set(few["sd"]) == set(SOURCES)
+    assert few["misfit_p"] > 0.05
     assert few["fabricated_by_offset"] is None
     assert 0 < few["clipped_low"] < 0.5
     assert summary["routes"] == {}

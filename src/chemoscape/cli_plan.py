@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,7 +16,8 @@ from chemoscape.errors import RecipeError
 if TYPE_CHECKING:
     from chemoscape.few_energies.expected import Expected
     from chemoscape.few_energies.model import Nuisance
-    from chemoscape.few_energies.selection import Plan
+    from chemoscape.few_energies.overview import Overview
+    from chemoscape.few_energies.plan import Plan
     from chemoscape.few_energies.subsampling import Subsampling
     from chemoscape.standards.library import Library
 
@@ -144,8 +146,8 @@ def plan_energies(
     standards
         Ids of the standards that bound the composition; default: all, which takes more energies.
     energies
-        Numbers of energies to plan for; default: as many as standards and those of --always, and
-        the three that follow.
+        Numbers of energies to plan for; default: as many as standards, a free constant and those of
+        --always, and the three that follow.
     dose_MGy
         Absorbed dose of all images; default: 50 MGy.
     wanted_sd
@@ -164,8 +166,14 @@ def plan_energies(
     """
     from json import dumps
 
-    from chemoscape.report.panels import save_figure
-    from chemoscape.report.plan import plan_figure, plan_html
+    from chemoscape.few_energies.alternatives import chosen_again, recommended, with_unsaturated
+    from chemoscape.few_energies.comparisons import compared
+    from chemoscape.few_energies.overview import Overview
+    from chemoscape.few_energies.plan import require_flux
+    from chemoscape.few_energies.requirements import fewest_energies
+    from chemoscape.report.panels import figure_png
+    from chemoscape.report.plan import plan_html
+    from chemoscape.report.plan_panels import plan_figure
     from chemoscape.results import none_if_not_finite, refuse_existing, results_folder
     from chemoscape.standards.folder import open_library
 
@@ -173,108 +181,83 @@ def plan_energies(
         raise RecipeError(
             "a plan is for a dose, for photons or for a wanted error", remedy="give one of them"
         )
+    require_flux(beam.flux)
     folder = output or Path(f"{Path(library).resolve().name}-plan")
     refuse_existing(folder, overwrite=overwrite)
     with warnings_in_a_line(), progress_bar("plan") as progress:
-        progress("reading")
+        progress("reading the standards")
         pair = open_library(library)
         pair = pair.select(*standards) if standards else pair
-        seen = None if stack is None else _Seen.of(stack, pair)
-        expected = _expected(pair, made, seen)
         how = _options(errors, search, beam)
-        least = len(pair.names) + len(search.always or [])
+        overview = None
+        if stack is not None:
+            progress("fitting the standards to the stack")
+            overview = Overview.of(stack, pair)
+        expected = _expected(pair, made, overview)
+        fewest = fewest_energies(expected, how["nuisance"]) + len(search.always or [])
         plans = []
-        for n in sorted(set(energies or range(least, least + 4))):
-            progress(f"{n} energies")
+        for n in sorted(set(energies or range(fewest, fewest + 4))):
+            progress(f"choosing {n} energies")
             plans.append(_planned(expected, n, how, dose_MGy, wanted_sd, photons))
-        plan = _recommended(plans)
+        best = recommended(plans)
         needs = [] if wanted_sd is None else _needs(plans, wanted_sd)
+        progress("comparing at the same dose")
+        others = [one for one in plans if one is not best]
         if wanted_sd is not None or photons is not None:
-            progress("the same dose")
-            plans = _at_dose_of(plan, plans, how)
-        progress("page")
-        tried = None if seen is None else seen.tried(plan, pair)
-        facts = _facts(plan, plans, tried, beam.flux)
+            others = [chosen_again(best, one.energies.size, how) for one in others]
+        against = compared(best, _named(search.compare), highest_od=how["highest_od"])
+        plan = with_unsaturated(replace(best, compared=against), how)
+        tried = None
+        if overview is not None:
+            progress("trying the plan on the stack")
+            tried = overview.tried(plan)
+        progress("writing the page")
+        facts = _facts(plan, others, tried, beam.flux)
+        picture = figure_png(plan_figure(plan, others), dpi=300)
+        page = plan_html(
+            plan,
+            picture,
+            title=f"Energies for {pair.variable}",
+            flux=beam.flux,
+            others=others,
+            validation=tried,
+        )
         with results_folder(folder, overwrite=overwrite) as staging:
             (staging / "figures").mkdir()
-            figure = plan_figure(plan, plans)
-            save_figure(figure, staging / "figures" / "plan.png")
-            page = plan_html(
-                plan,
-                figure,
-                title=f"Energies for {pair.variable}",
-                flux=beam.flux,
-                others=plans,
-                validation=tried,
-            )
+            (staging / "figures" / "plan.png").write_bytes(picture)
             (staging / "plan.html").write_text(page, encoding="utf-8")
             text = dumps(none_if_not_finite(facts), indent=2, ensure_ascii=False, allow_nan=False)
             (staging / "plan.json").write_text(text + "\n", encoding="utf-8")
-    answer(facts, "\n".join([*_said(plan, plans, tried), *needs]), json)
+    answer(facts, "\n".join([*_said(plan, others, tried), *needs]), json)
     print(f"written to {folder}: print {folder / 'plan.html'}", file=sys.stderr)
     return 0
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """What an overview stack says of the sample."""
-
-    od: Any
-    shift_eV: float
-    thickness_nm: float | None
-
-    @classmethod
-    def of(cls, path: Path, pair: Library) -> _Seen:
-        """Read it, and fit the standards to it."""
-        import numpy as np
-
-        from chemoscape.decompose.direct import deconvolve
-        from chemoscape.formats import open_stack
-        from chemoscape.preprocess.absorbance import optical_density
-
-        od = optical_density(open_stack(path))
-        od = od.isel(energy=pair.covers(od["energy"].values))
-        maps = deconvolve(od, pair)
-        thickness = None
-        if pair.mass_scale and np.isfinite(pair.density).all():
-            inside = maps["sample"].values
-            mass = maps["weight"].values[:, inside].mean(axis=1)  # g/cm2
-            thickness = float((mass / pair.density).sum() * 1e7)
-        return cls(od, float(maps.attrs["energy_shift_eV"]), thickness)
-
-    def tried(self, plan: Plan, pair: Library) -> Subsampling:
-        """The plan's energies, taken out of the stack."""
-        from chemoscape.few_energies.subsampling import subsample
-
-        return subsample(
-            self.od, pair, plan.energies, nuisance=plan.nuisance, energy_shift=self.shift_eV
-        )
-
-
-def _expected(pair: Library, made: SampleOptions, seen: _Seen | None) -> Expected:
+def _expected(pair: Library, made: SampleOptions, overview: Overview | None) -> Expected:
     from chemoscape.few_energies.expected import Expected
 
-    amount = made.amount(None if seen is None else seen.thickness_nm)
+    amount = made.amount(None if overview is None else overview.thickness_nm)
     return Expected.between(pair, made.samples, **amount)
 
 
 def _options(errors: ErrorOptions, search: SearchOptions, beam: BeamOptions) -> dict[str, Any]:
     """Keywords of `choose_energies`."""
-    options: dict[str, Any] = {
+    return {
         "nuisance": errors.nuisance(),
         "pixel_um": beam.pixel_nm / 1e3,
         "efficiency": beam.efficiency,
         "always": search.always or [],
         "within": search.within,
         "spacing_eV": search.spacing,
+        "highest_od": inf if search.highest_od is None else search.highest_od,
         "shares": search.shares,
+        "compare_with": {},
     }
-    if search.highest_od is not None:
-        options["highest_od"] = search.highest_od
-    if search.compare:
-        name = ", ".join(f"{one:g}" for one in search.compare) + " eV"
-        options["compare_with"] = {name: search.compare}
-    return options
+
+
+def _named(energies: list[float] | None) -> dict[str, list[float]] | None:
+    """What the plan is to be compared with, by name."""
+    return {", ".join(f"{one:g}" for one in energies) + " eV": energies} if energies else None
 
 
 def _planned(
@@ -293,44 +276,22 @@ def _planned(
         return choose_for(expected, n, wanted_sd, **how)
     if photons is not None:
         return choose_energies(expected, n, photons=photons, **how)
-    return choose_energies(expected, n, dose_MGy=dose_MGy or DOSE_MGY, **how)
-
-
-def _recommended(plans: list[Plan]) -> Plan:
-    """The fewest energies that are hardly worse than the best, with one to spare if possible."""
-    standards = len(plans[0].expected.library.names)
-    spare = [one for one in plans if one.energies.size > standards] or plans
-    # counting sets the error: squared, it falls with the dose
-    price = [one.rms**2 * one.absorbed_eV for one in spare]
-    return next(one for one, cost in zip(spare, price, strict=True) if cost <= 1.1 * min(price))
-
-
-def _at_dose_of(plan: Plan, plans: list[Plan], how: dict[str, Any]) -> list[Plan]:
-    """What the other numbers of energies give at the dose of the plan."""
-    from chemoscape.few_energies.selection import choose_energies
-
-    plain = {**how, "compare_with": {}}
-    return [
-        one
-        if one is plan
-        else choose_energies(
-            plan.expected, one.energies.size, absorbed_eV=plan.absorbed_eV, **plain
-        )
-        for one in plans
-    ]
+    return choose_energies(expected, n, dose_MGy=DOSE_MGY if dose_MGy is None else dose_MGy, **how)
 
 
 def _needs(plans: list[Plan], wanted_sd: float) -> list[str]:
     """The dose that each number of energies takes."""
     return [
         f"for {wanted_sd:g} with {one.energies.size} energies: "
-        + (f"{one.dose_MGy:.1f} MGy, " if one.dose_MGy == one.dose_MGy else "")
+        + (f"{one.dose_MGy:.1f} MGy, " if isfinite(one.dose_MGy) else "")
         + f"{one.photons.sum():.0f} photons"
         for one in plans
     ]
 
 
-def _facts(plan: Plan, plans: list[Plan], tried: Subsampling | None, flux: float) -> dict[str, Any]:
+def _facts(
+    plan: Plan, others: list[Plan], tried: Subsampling | None, flux: float
+) -> dict[str, Any]:
     """All numbers."""
     return {
         "variable": plan.expected.library.variable,
@@ -340,20 +301,23 @@ def _facts(plan: Plan, plans: list[Plan], tried: Subsampling | None, flux: float
         "flux_per_s": flux,
         "dwell_ms": plan.dwell_ms(flux).tolist(),
         "plan": plan.to_dict(),
-        "others": [one.to_dict() for one in plans if one is not plan],
+        "others": [one.to_dict() for one in others],
         "stack": None if tried is None else tried.to_dict(),
     }
 
 
-def _said(plan: Plan, plans: list[Plan], tried: Subsampling | None) -> list[str]:
+def _said(plan: Plan, others: list[Plan], tried: Subsampling | None) -> list[str]:
     """The answer for a person."""
+    from chemoscape.report.plan_words import saturation
+
     lines = [str(plan)]
-    for one in plans:
-        if one is not plan:
-            energies = ", ".join(f"{energy:.1f}" for energy in one.energies)
-            lines.append(f"same dose, {one.energies.size} energies ({energies}): {one.rms:.4f}")
+    for one in others:
+        energies = ", ".join(f"{energy:.1f}" for energy in one.energies)
+        lines.append(f"same dose, {one.energies.size} energies ({energies}): {one.rms:.4f}")
     if tried is not None:
         lines.append(str(tried))
+    if saturation(plan):
+        lines.append(f"caution: {saturation(plan)}")
     if plan.expected.library.synthetic:
         lines.append("the standards are synthetic: this holds for the model, not for a sample")
     return lines

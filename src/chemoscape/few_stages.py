@@ -15,13 +15,14 @@ import xarray as xr
 from chemoscape import stack as stacks
 from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, RecipeError
 from chemoscape.few_energies.bounded import bounded_composition
-from chemoscape.few_energies.doubts import warn_of_misfit, warn_without_pre_edge
+from chemoscape.few_energies.doubts import warn_of_little, warn_of_misfit, warn_without_pre_edge
 from chemoscape.few_energies.maps import fit_maps
 from chemoscape.few_energies.model import Nuisance
 from chemoscape.few_energies.noise import with_background_variance
 from chemoscape.few_energies.phase import phase_maps
-from chemoscape.few_energies.ratios import ratio_maps, ratios
-from chemoscape.few_energies.resolution.densities import compare_resolutions
+from chemoscape.few_energies.problem import MOST_ENERGIES, Problem
+from chemoscape.few_energies.ratios import image_ratios, ratio_maps, tells_apart
+from chemoscape.few_energies.resolution.densities import SAME_ENERGY_EV, compare_resolutions
 from chemoscape.few_energies.roles import NEAREST_EV, Roles, named_roles, roles_of
 from chemoscape.formats import open_stack
 from chemoscape.preprocess.absorbance import optical_density, sample_mask, smooth
@@ -33,6 +34,10 @@ from chemoscape.standards.library import Library
 
 #: Of the spectra that are kept beside the maps, for figures.
 _STEP_EV = 0.1
+#: Up to this error (eV) of the energies the errors given hold; at 0.2 eV they are half too small.
+LARGEST_ENERGY_SD = 0.1
+#: Optical densities of one energy that differ by more than this part are warned of.
+LARGEST_SLOPE = 0.05
 #: Channels of a complex image, as the readers call them.
 _OF_A_WAVE = ("intensity", "amplitude", "phase")
 
@@ -54,23 +59,46 @@ def choose_images(od: xr.Dataset, recipe: Recipe) -> xr.Dataset:
             remedy="give energies of images",
         )
     if len(set(nearest.tolist())) < len(wanted):
+        twice = next(k for k in nearest.tolist() if nearest.tolist().count(k) > 1)
         raise RecipeError(
-            "[few_energies] energies names one image twice",
+            f"[few_energies] energies names one image twice, that at {energy[twice]:.2f} eV",
             remedy="give energies further apart",
         )
     return od.isel(energy=np.sort(nearest))
 
 
-def require_bounds(library: Library) -> Library:
-    """Refuse, before any work, a library that no composition lies between."""
+def require_images(stack: xr.DataArray, recipe: Recipe) -> None:
+    """Refuse, before any work, a single image, and more of them than a few."""
+    energy, wanted = stack["energy"].values, recipe.few_energies.energies
+    if energy.size < 2:
+        raise RecipeError(
+            f"one image, at {energy[0]:.2f} eV, cannot give a composition",
+            remedy="name files with others of the same field in [input] further",
+        )
+    if not wanted and energy.size > MOST_ENERGIES:
+        raise RecipeError(
+            f"[few_energies] takes {MOST_ENERGIES} images at most, and the stack has {energy.size}",
+            remedy="name some in [few_energies] energies, or set enabled = false to fit them all",
+        )
+
+
+def require_bounds(library: Library, stack: xr.DataArray, recipe: Recipe) -> None:
+    """Refuse, before any work, a library that no composition lies between, or with more standards
+    than images.
+    """
+    n = len(recipe.few_energies.energies) or stack.sizes["energy"]
+    if len(library.names) > n:
+        raise RecipeError(
+            f"{n} images cannot tell {len(library.names)} standards apart",
+            remedy="select two in [standards], those that bound the composition, of "
+            + ", ".join(library.names),
+        )
     if len(library.names) < 2 or np.ptp(library.values) == 0:
         raise RecipeError(
             f"[few_energies] maps composition between bounding standards, and [standards] has "
             f"{', '.join(library.names)}",
-            remedy='select two of different composition, such as select = ["alpha-Li0.1V2O5", '
-            '"epsilon-Li0.3V2O5"]',
+            remedy="select two of different composition",
         )
-    return library
 
 
 def require_stxm(recipe: Recipe) -> None:
@@ -88,10 +116,17 @@ def map_composition(
     """Maps of the images, ratios among them, and the composition between its bounds."""
     wanted, how = recipe.composition, _errors(recipe)
     od, noise = _prepared(done, recipe)
+    problem = Problem.of(
+        od["energy"].values, library, how["nuisance"], how["energy_shift"], how["misfit_scale"]
+    )
     roles = _roles(od, recipe, library)
     maps = fit_maps(od, library, min_thickness=wanted.min_thickness, **how)
-    warn_of_misfit(maps, library)
-    known = maps.attrs | {"bounds": [float(library.values.min()), float(library.values.max())]}
+    _warn_of_calibration(how["nuisance"])
+    warn_of_little(maps, library)
+    known = maps.attrs | {
+        "misfit_p": warn_of_misfit(od, maps["sample"], problem),
+        "bounds": [float(library.values.min()), float(library.values.max())],
+    }
     if roles.pre is None and np.isfinite(how["nuisance"].offset_sd):
         known["fabricated_by_offset"] = warn_without_pre_edge(maps, library.variable)
     if roles.post is not None and len(library.names) == 2:
@@ -105,6 +140,9 @@ def map_composition(
                 sample=maps["sample"],
                 **how,
             )
+        telling = tells_apart(mapped)
+        if telling.any():
+            mapped = mapped.isel(feature=telling)
         maps, known = maps.merge(mapped), known | mapped.attrs
     maps = _with_spectra(maps, library, how["energy_shift"])
     maps.attrs = known
@@ -119,7 +157,7 @@ def map_ratios(done: Products, recipe: Recipe) -> xr.Dataset:
     od, noise = _prepared(done, recipe)
     roles = _roles(od, recipe, None)
     inside = sample_mask(od.drop_vars("sample", errors="ignore"))
-    maps = ratios(od, roles, sample=inside)
+    maps = image_ratios(od, roles, sample=inside)
     maps["sample"] = inside
     return _with_images(maps, od, roles, noise)
 
@@ -137,7 +175,19 @@ def _errors(recipe: Recipe) -> dict[str, Any]:
         ),
         "energy_shift": 0.0 if shift == "fit" else float(shift),
         "misfit_scale": section.misfit,
+        "registration_px": section.registration_px,
     }
+
+
+def _warn_of_calibration(nuisance: Nuisance) -> None:
+    """Errors of energy are carried linearly, which holds while they are smaller than features."""
+    if max(nuisance.calibration_sd_eV, nuisance.energy_sd_eV) > LARGEST_ENERGY_SD:
+        warnings.warn(
+            f"energies that may be off by more than {LARGEST_ENERGY_SD:g} eV change composition by "
+            "more than the errors given here say: calibrate them first",
+            ChemoscapeWarning,
+            stacklevel=3,
+        )
 
 
 def _prepared(done: Products, recipe: Recipe) -> tuple[xr.Dataset, str]:
@@ -148,6 +198,13 @@ def _prepared(done: Products, recipe: Recipe) -> tuple[xr.Dataset, str]:
     assert od is not None  # noqa: S101 - every run has an optical density
     if noise == "auto":
         noise = "counts" if counted(done) else "background"
+    elif noise == "counts" and not counted(done):
+        warnings.warn(
+            "the values of a reconstruction are no counts: their errors by noise are not those of "
+            'photons; take [few_energies] noise = "background"',
+            ChemoscapeWarning,
+            stacklevel=2,
+        )
     if recipe.composition.smooth_px > 0:
         od = smooth(od, recipe.composition.smooth_px)
     return (with_background_variance(od) if noise == "background" else od), noise
@@ -226,10 +283,38 @@ def beside_stxm(done: Products, recipe: Recipe) -> xr.Dataset | None:
     path = recipe.few_energies.stxm
     if not path:
         return None
-    assert done.od is not None  # noqa: S101 - the maps came before
+    od = done.od
+    assert od is not None  # noqa: S101 - the maps came before
     try:
-        return compare_resolutions(optical_density(open_stack(path)), done.od)
+        stxm = open_stack(path)
+        found = compare_resolutions(optical_density(stxm), od, energy=_shared_energy(stxm, od))
+        _warn_of_slope(found)
+        return found
     except ChemoscapeError as error:
-        text = f"the images were not compared with STXM: {error}"
+        text = f"the images were not compared with the STXM of {Path(path).name}: {error}"
         warnings.warn(text, ChemoscapeWarning, stacklevel=2)
         return None
+
+
+def _shared_energy(stxm: xr.DataArray, od: xr.Dataset) -> float:
+    """Of the images that STXM has too, the one that absorbs most; else the nearest to one of it."""
+    energy = od["energy"].values
+    apart = np.abs(energy[:, None] - stxm["energy"].values).min(axis=1)
+    shared = apart <= max(SAME_ENERGY_EV, float(apart.min()))
+    mean = np.nanmean(od["optical_density"].values, axis=(1, 2))
+    return float(energy[np.where(shared, mean, -np.inf).argmax()])
+
+
+def _warn_of_slope(found: xr.Dataset) -> None:
+    """Say when two optical densities at one energy differ by a factor."""
+    known = found.attrs
+    same = abs(known["coarse_energy_eV"] - known["fine_energy_eV"]) <= SAME_ENERGY_EV
+    off = abs(known["slope"] - 1)
+    if same and off > max(LARGEST_SLOPE, 3 * known["slope_sd"]):
+        warnings.warn(
+            f"at {known['fine_energy_eV']:.2f} eV the optical density of STXM is "
+            f"{known['slope']:.2f} ± {known['slope_sd']:.2f} times that of the images: I0, stray "
+            "light or saturation is wrong in one of them",
+            ChemoscapeWarning,
+            stacklevel=3,
+        )

@@ -154,6 +154,16 @@ def _group_shares(done: Products) -> dict[str, float]:
     return {name: float(mass / total) for name, mass in zip(names, masses, strict=True)}
 
 
+def _stxm_summary(done: Products) -> results.StxmSummary | None:
+    if done.beside_stxm is None:
+        return None
+    known = done.beside_stxm.attrs
+    names = ("slope", "slope_sd", "offset", "blur_fwhm_nm", "correlation")
+    return results.StxmSummary(
+        energy_eV=known["fine_energy_eV"], **{name: known[name] for name in names}
+    )
+
+
 def _few_energies_summary(done: Products) -> results.FewEnergiesSummary | None:
     """What a map from a few images rests on."""
     maps = done.few
@@ -162,7 +172,7 @@ def _few_energies_summary(done: Products) -> results.FewEnergiesSummary | None:
     inside = maps["sample"].values
     comp = done.compositions.get("few_energies")
     cut = {} if comp is None else comp.attrs
-    names = ("clipped_low", "clipped_high", "beyond_low", "beyond_high", "mean_unclipped")
+    names = ("clipped_low", "clipped_high", "beyond_low", "beyond_high", "mean_clipped")
     rms = {}
     if "error" in maps:
         rms = {
@@ -178,6 +188,8 @@ def _few_energies_summary(done: Products) -> results.FewEnergiesSummary | None:
         noise=known["noise"],
         sd=rms,
         fabricated_by_offset=known.get("fabricated_by_offset"),
+        misfit_p=known.get("misfit_p"),
+        stxm=_stxm_summary(done),
         **{name: cut.get(name) for name in names},
     )
 

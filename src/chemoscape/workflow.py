@@ -248,8 +248,10 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
     fitted = recipe.standards.enabled and (few or recipe.deconvolution.enabled)
     with log.step("standards"):  # before the work, so that a wrong name is not found only after it
         library = fitting_stages.standards(recipe) if fitted else None
+        if few:
+            few_stages.require_images(done.stack, recipe)
         if few and library is not None:
-            few_stages.require_bounds(library)
+            few_stages.require_bounds(library, done.stack, recipe)
             few_stages.require_stxm(recipe)
         fitting_stages.require_regions(done.stack, recipe)
     if stages.uses_detector_images(recipe):

@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 
 from chemoscape.errors import FitError
+from chemoscape.few_energies.alternatives import UNSATURATED, recommended, with_unsaturated
 from chemoscape.few_energies.budget import (
     best_thickness,
     choose_for,
     least_sd,
     needed,
-    saturated,
     sd_against_thickness,
 )
 from chemoscape.few_energies.expected import Expected
 from chemoscape.few_energies.model import Nuisance
 from chemoscape.few_energies.selection import predict
+from chemoscape.report.plan_words import cautions, saturation
 from chemoscape.standards.folder import open_library
 
 COUNTING = Nuisance(0.0, 0.0, 0.0, 0.0)
@@ -89,10 +90,48 @@ def test_best_thickness_is_the_least_of_many(film, hold):
         best_thickness(plan, hold="time")
 
 
-def test_saturation_is_told_by_its_degree(film):
-    plan = predict(film.scaled(100 / 60), [508.0, 517.0, 518.5], dose_MGy=20.0)
-    little, none = saturated(plan)
-    assert "517.0" in little
-    assert ": little light" in little
-    assert "518.5" in none
-    assert "next to no light" in none
+def test_thicknesses_at_once_are_predicted_as_one_by_one(film):
+    plan = predict(film, [508.0, 518.5, 539.0], dose_MGy=50.0, shares="best", efficiency=0.5)
+    for factor, error in zip((0.2, 3.0), sd_against_thickness(plan, [0.2, 3.0]), strict=True):
+        other = predict(
+            film.scaled(factor),
+            plan.energies,
+            dose_MGy=50.0,
+            shares=plan.photons,
+            efficiency=0.5,
+        )
+        assert error == pytest.approx(other.rms, rel=1e-9)
+    with pytest.raises(FitError, match="factors above 0"):
+        sd_against_thickness(plan, [1.0, 0.0])
+
+
+def test_saturation_is_told_by_its_degree_with_what_avoiding_it_costs(film):
+    thick = film.scaled(100 / 60)
+    plan = predict(thick, [508.0, 517.0, 518.5], dose_MGy=20.0)
+    said = saturation(plan)
+    assert "next to no light comes through at 518.5 eV (OD 2.9)" in said
+    assert "little light comes through at 517.0 eV (OD 2.1)" in said
+    assert "508" not in said
+    assert "plan for a thinner sample" in said
+    told = with_unsaturated(plan, {"candidates": np.arange(508, 560, 0.5)})
+    thin = told.compared[UNSATURATED]
+    assert thin.highest_od.max() <= 1.5
+    assert thin.dose_MGy == pytest.approx(20.0)
+    assert cautions(told)[0] == saturation(told)
+    assert "--highest-od 1.5" in saturation(told)
+    assert f"sd {thin.rms:.4f} at the same dose, not {plan.rms:.4f}" in saturation(told)
+    assert with_unsaturated(thin, {}) is thin
+    assert saturation(thin) == ""
+    # where all candidates are as thick, there is nothing to take instead
+    assert not with_unsaturated(plan, {"within": (516.0, 520.0)}).compared
+
+
+@pytest.mark.parametrize(("offset_sd", "n"), [(0.01, 3), (np.inf, 4)])
+def test_one_energy_more_than_unknowns_is_recommended(film, offset_sd, n):
+    energies = [508.0, 518.5, 532.6, 539.0]
+    options = {"dose_MGy": 50.0, "shares": "best", "nuisance": Nuisance(offset_sd=offset_sd)}
+    sets = [energies[1::2], energies[:2] + energies[3:], energies]
+    plans = [predict(film, one, **options) for one in sets if len(one) > n - 2]
+    assert recommended(plans).energies.size == n
+    alike = [any("fit any mixture" in said for said in cautions(one)) for one in plans]
+    assert alike == [one.energies.size < n for one in plans]

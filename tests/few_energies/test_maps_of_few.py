@@ -5,15 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.ndimage import binary_erosion, gaussian_filter, shift
 
 from chemoscape import open_library, optical_density, simulate
 from chemoscape.errors import ChemoscapeWarning, FitError, RecipeError, StackError
 from chemoscape.few_energies.bounded import bounded_composition
-from chemoscape.few_energies.doubts import warn_of_misfit, warn_without_pre_edge
+from chemoscape.few_energies.doubts import (
+    warn_of_little,
+    warn_of_misfit,
+    warn_without_pre_edge,
+)
 from chemoscape.few_energies.maps import fit_maps
 from chemoscape.few_energies.model import Nuisance
 from chemoscape.few_energies.noise import with_background_variance
-from chemoscape.few_energies.problem import SOURCES
+from chemoscape.few_energies.problem import SOURCES, Problem
 from chemoscape.few_energies.ratios import ratio_maps
 from chemoscape.few_energies.roles import Roles, roles_of
 from chemoscape.standards.mixing import mean_composition
@@ -168,9 +173,9 @@ def test_ratio_maps_need_two_bounds_and_an_image_after_the_edge(measured, pair):
 def test_roles_follow_the_spectra_of_the_library(pair):
     assert roles_of(np.array([515.9, 517.2, 555.0]), pair) == Roles((0, 1), None, 2)
     assert roles_of(np.array([518.2, 519.4]), pair) == Roles((0, 1), None, None)
-    assert roles_of(np.array([500.2, 508.0, 516.8]), pair) == Roles((0, 2), 1, None)
+    assert roles_of(np.array([500.2, 508.0, 516.8]), pair) == Roles((2,), 1, None)
     named = roles_of(np.array(ENERGIES), pair, pre=None, post=517.3)
-    assert named == Roles((0, 1, 3), None, 2)
+    assert named == Roles((0, 1), None, 2)
     with pytest.raises(RecipeError, match="no image near 512 eV"):
         roles_of(np.array(ENERGIES), pair, pre=512.0)
     with pytest.raises(RecipeError, match="none is left for a feature"):
@@ -206,7 +211,8 @@ def test_noise_of_a_reconstruction_is_that_of_its_empty_part():
 def test_composition_is_cut_off_and_the_share_said(measured, pair):
     truth, od = measured
     maps = fit_maps(od, pair)
-    comp = bounded_composition(maps, pair)
+    with pytest.warns(ChemoscapeWarning, match="noise beyond the bounds was cut off"):
+        comp = bounded_composition(maps, pair)
     inside = comp["mask"].values
     value, before = (comp[name].values[inside] for name in ("composition", "composition_unclipped"))
     assert [value.min(), value.max()] == pytest.approx([0.1, 0.3])
@@ -214,7 +220,11 @@ def test_composition_is_cut_off_and_the_share_said(measured, pair):
     assert comp.attrs["clipped_high"] == pytest.approx((before > 0.3).mean())
     kept = (before >= 0.1) & (before <= 0.3)
     assert (value[kept] == before[kept]).all()
-    assert comp.attrs["mean_unclipped"] == pytest.approx(before.mean())
+    assert comp.attrs["mean_pixel"] == pytest.approx(before.mean())
+    assert comp.attrs["mean_clipped"] == pytest.approx(value.mean())
+    true = truth.composition * truth.thickness  # formula units go as thickness here
+    true = float(true.sum() / truth.thickness.where(truth.composition.notnull()).sum())
+    assert comp.attrs["mean_mass_weighted"] == pytest.approx(true, abs=0.003)
     total = np.hypot(
         comp["composition_sd_counting"].values, comp["composition_sd_systematic"].values
     )
@@ -243,19 +253,72 @@ def test_a_phase_beyond_the_bounds_is_warned_of(pair):
         bounded_composition(maps, pair)
 
 
-def test_a_phase_that_passes_for_a_mixture_is_told_by_chi_squared(measured, pair):
-    _, od = measured
-    warn_of_misfit(fit_maps(od, pair), pair)  # says nothing
+def block_of(standards, energies, **how):
+    """Optical density of a square block of even thickness, and where it is."""
     thickness = np.pad(np.ones((30, 30)), 15)
-    other = open_library("lixv2o5-model").select("delta-Li0.9V2O5")
     truth = simulate.from_image(
-        thickness, other, energy=[508.0, 516.8, 532.8, 555.0], photons=50_000, poisson=True
+        thickness, standards, energy=energies, photons=50_000, poisson=True, seed=4, **how
     )
-    maps = fit_maps(optical_density(truth.stack), pair)
-    inside = thickness > 0
-    assert np.median(maps["unclipped"].values[inside]) < 0.2  # 0.9 in truth
+    return optical_density(truth.stack), thickness > 0
+
+
+def judged(od, pair):
+    maps = fit_maps(od, pair)
+    problem = Problem.of(od["energy"].values, pair, Nuisance(), 0.0, 1.0)
+    return maps, warn_of_misfit(od, maps["sample"], problem)
+
+
+def test_a_phase_that_passes_for_a_mixture_is_told_where_the_energies_can(pair):
+    other = open_library("lixv2o5-model").select("delta-Li0.9V2O5")
+    right, _ = block_of(pair, ENERGIES, composition=0.2, peak_optical_density=1.2)
+    assert judged(right, pair)[1] > 0.3
+    wrong, inside = block_of(other, ENERGIES, peak_optical_density=1.2)
     with pytest.warns(ChemoscapeWarning, match="no mixture of alpha-Li0.1V2O5 and epsilon"):
-        warn_of_misfit(maps, pair)
+        _, chance = judged(wrong, pair)
+    assert chance < 0.01
+    # energies that are best between the two standards may be blind to a third
+    blind, _ = block_of(other, [508.0, 518.5, 532.7, 539.2], peak_optical_density=1.2)
+    maps, chance = judged(blind, pair)
+    assert 0.1 < np.median(maps["unclipped"].values[inside]) < 0.3  # 0.9 in truth
+    assert chance > 0.05
+    two = wrong.isel(energy=[1, 2])
+    assert np.isnan(judged(two, pair)[1])  # two images are those of some mixture always
+
+
+def test_a_negative_amount_of_a_standard_is_told(pair):
+    other = open_library("lixv2o5-model").select("epsilon-Li0.7V2O5")
+    wrong, _ = block_of(other, [508.0, 516.8, 532.8, 555.0], peak_optical_density=1.2)
+    with pytest.warns(ChemoscapeWarning, match="negative amount of alpha-Li0.1V2O5"):
+        judged(wrong, pair)
+
+
+def test_images_that_tell_little_are_warned_of(pair):
+    od, _ = block_of(pair, [515.9, 517.2, 518.0], composition=0.2, peak_optical_density=1.2)
+    with pytest.warns(ChemoscapeWarning, match="these images tell little"):
+        warn_of_little(fit_maps(od, pair, nuisance=Nuisance(energy_sd_eV=0.2)), pair)
+
+
+def test_misplaced_images_err_at_edges_as_stated(pair):
+    """One image moved by 0.2 pixels changes composition at the rim by what 0.2 pixels state."""
+    od, inside = block_of(pair, ENERGIES, composition=0.2, peak_optical_density=1.0)
+    soft = od.copy(deep=True)
+    soft["optical_density"].values[:] = gaussian_filter(
+        od["optical_density"].values.astype(float), (0, 2, 2)
+    )
+    moved = soft.copy(deep=True)
+    moved["optical_density"].values[2] = shift(
+        soft["optical_density"].values[2], (0, 0.2), order=3, mode="nearest"
+    )
+    before, after = (fit_maps(one, pair, registration_px=0.2) for one in (soft, moved))
+    rim = inside & (before["thickness"].values > 0.3 * before["thickness"].values.max())
+    rim &= ~np.asarray(binary_erosion(inside, iterations=4))
+    rim[:20] = rim[-20:] = False  # edges across the motion
+    change = (after["unclipped"] - before["unclipped"]).values[rim]
+    stated = before["error"].sel(source="registration").values[rim]
+    assert np.sqrt(np.mean(change**2)) > 0.02
+    assert np.sqrt(np.mean(change**2)) < 1.3 * np.sqrt(np.mean(stated**2))
+    middle = before["error"].sel(source="registration").values[25:35, 25:35]
+    assert middle.max() < 0.25 * stated.mean()
 
 
 def test_no_sample_is_said(measured, pair):

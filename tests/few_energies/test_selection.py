@@ -13,9 +13,11 @@ from scipy.constants import e as JOULE_PER_EV
 from scipy.optimize import minimize
 
 from chemoscape.errors import FitError, LibraryError
+from chemoscape.few_energies.candidates import Candidates
 from chemoscape.few_energies.expected import Expected
 from chemoscape.few_energies.model import Nuisance
-from chemoscape.few_energies.selection import Candidates, choose_energies, predict
+from chemoscape.few_energies.requirements import fewest_energies
+from chemoscape.few_energies.selection import choose_energies, predict
 from chemoscape.standards.folder import open_library
 from chemoscape.standards.library import Library, Standard
 
@@ -218,6 +220,17 @@ def test_wishes_are_kept(film):
     assert "the paper's" in str(plan)
 
 
+def test_an_energy_taken_in_any_case_stays_wherever_it_lies(film):
+    """It is a poor one, in the middle: the search would like to be rid of it."""
+    options = {"dose_MGy": 30.0, "candidates": np.arange(508, 560.1, 0.5), "compare_with": {}}
+    plan = choose_energies(film, 3, always=[528.0], **options)
+    assert 528.0 in plan.energies
+    free = choose_energies(film, 3, **options)
+    assert 528.0 not in free.energies
+    pair = choose_energies(film, 2, **options)
+    assert free.rms <= plan.rms * (1 + 1e-3) <= 1.1 * pair.rms
+
+
 def test_features_are_peaks_and_shoulders(film):
     features = film.features((512.0, 530.0))
     assert any(abs(features - 515.9) < 0.2)
@@ -249,6 +262,11 @@ def in_optical_density():
     spectra = [np.exp(-0.5 * (energy - at) ** 2) + 0.1 for at in (708.0, 709.5)]
     both = [Standard(f"s{k}", f"S{k}", float(k), energy, one) for k, one in enumerate(spectra)]
     return Library("od", "OD", "share", tuple(both))
+
+
+def test_as_many_energies_as_unknowns(film):
+    assert fewest_energies(film, Nuisance()) == 2
+    assert fewest_energies(film, Nuisance(offset_sd=np.inf)) == 3
 
 
 def test_standards_without_masses_are_planned_by_photons():
@@ -292,6 +310,10 @@ def test_standards_without_masses_are_planned_by_photons():
         (lambda film: choose_energies(film, 2, dose_MGy=1.0, always=[5.0]), "always"),
         (lambda film: choose_energies(film, 1, dose_MGy=1.0, always=[508, 512]), "always"),
         (lambda film: choose_energies(film, 2, dose_MGy=1.0, highest_od=0.0), "thinner"),
+        (lambda film: choose_energies(film, 0, dose_MGy=1.0), "0 energies cannot tell"),
+        (lambda film: choose_energies(film, 1, dose_MGy=1.0), "1 energy cannot tell"),
+        (lambda film: choose_energies(film, 2, dose_MGy=1.0, shares="all"), "shares"),
+        (lambda film: choose_energies(film, 9, dose_MGy=1.0, within=(518, 519.6)), "do not fit"),
         (lambda film: predict(film, [518.5, 539.0], dose_MGy=1.0).dwell_ms(0.0), "flux"),
     ],
 )

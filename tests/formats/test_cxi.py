@@ -54,11 +54,13 @@ def cxi(
 
 
 def opened(path: Path, **options: Any) -> tuple[Any, str]:
-    """The stack and all that was said of it."""
+    """The stack and all that was said of it, by `inspect` too."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         stack = open_stack(path, **options)
-    return stack, "\n".join(str(one.message) for one in said)
+    options.pop("lazy", None)
+    remarks = describe(path, look=False, **options).get("remarks", [])
+    return stack, "\n".join([*(str(one.message) for one in said), *remarks])
 
 
 # --- real file ---

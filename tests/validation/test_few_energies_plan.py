@@ -17,7 +17,7 @@ from chemoscape.few_energies.selection import choose_energies, predict
 from chemoscape.standards.folder import open_library
 from chemoscape.standards.mixing import mean_composition
 
-N_PIXELS = 24_000
+N_PIXELS = 20_000
 WANTED = 0.02
 #: The library's own d_xy and d_xz/yz features, and the paper's post-edge energy.
 FEATURES = [515.9, 517.2, 555.0]

@@ -1,47 +1,47 @@
 """Composition from two to five energies, and which energies those should be.
 
 The paper's Figure 4 made quantitative: STXM finds the phases, ptychography at a few energies maps
-them at ten nanometres.
+them at ten nanometres. Names are imported when they are first used.
 """
 
-from chemoscape.few_energies.bounded import bounded_composition
-from chemoscape.few_energies.budget import (
-    best_thickness,
-    choose_for,
-    least_sd,
-    sd_against_thickness,
-)
-from chemoscape.few_energies.expected import Expected
-from chemoscape.few_energies.maps import fit_maps
-from chemoscape.few_energies.model import Nuisance
-from chemoscape.few_energies.noise import with_background_variance
-from chemoscape.few_energies.phase import phase_maps
-from chemoscape.few_energies.ratios import ratio_maps, ratios
-from chemoscape.few_energies.resolution.compositions import compare_compositions
-from chemoscape.few_energies.resolution.densities import compare_resolutions
-from chemoscape.few_energies.roles import Roles, named_roles, roles_of
-from chemoscape.few_energies.selection import choose_energies, predict
-from chemoscape.few_energies.subsampling import subsample
+from __future__ import annotations
 
-__all__ = [
-    "Expected",
-    "Nuisance",
-    "Roles",
-    "best_thickness",
-    "bounded_composition",
-    "choose_energies",
-    "choose_for",
-    "compare_compositions",
-    "compare_resolutions",
-    "fit_maps",
-    "least_sd",
-    "named_roles",
-    "phase_maps",
-    "predict",
-    "ratio_maps",
-    "ratios",
-    "roles_of",
-    "sd_against_thickness",
-    "subsample",
-    "with_background_variance",
-]
+from importlib import import_module
+from typing import Any
+
+_PUBLIC = {
+    "Expected": "expected",
+    "Nuisance": "model",
+    "Roles": "roles",
+    "best_thickness": "budget",
+    "bounded_composition": "bounded",
+    "choose_energies": "selection",
+    "choose_for": "budget",
+    "compare_compositions": "resolution.compositions",
+    "compare_resolutions": "resolution.densities",
+    "fit_maps": "maps",
+    "least_sd": "budget",
+    "named_roles": "roles",
+    "phase_maps": "phase",
+    "predict": "selection",
+    "ratio_maps": "ratios",
+    "image_ratios": "ratios",
+    "roles_of": "roles",
+    "sd_against_thickness": "budget",
+    "subsample": "subsampling",
+    "with_background_variance": "noise",
+}
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

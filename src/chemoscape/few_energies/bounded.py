@@ -17,12 +17,15 @@ from chemoscape.chemistry.thickness import (
     thickness_per_weight,
 )
 from chemoscape.errors import ChemoscapeWarning, FitError
+from chemoscape.few_energies.doubts import THICK, THIN
 from chemoscape.standards.library import Library
 from chemoscape.standards.mixing import mean_composition
 
 #: Compositions so many standard deviations beyond a bound are no noise, and worth a warning in more
 #: than this share of the sample.
 BEYOND_SDS, BEYOND_SHARE = 2.0, 0.1
+#: What cutting off noise on one side may do to the map without a word.
+ONE_SIDED = 0.01
 
 
 def bounded_composition(
@@ -47,11 +50,13 @@ def bounded_composition(
     Returns
     -------
     Dataset
-        Variables and attributes of `chemoscape.composition`, and ``composition_unclipped``: the
-        errors and ``mean_unclipped`` are those of the map before it was cut off, which moves the
-        mean by ``mean_pixel - mean_unclipped``. Attributes ``clipped_low`` and ``clipped_high``:
-        share of the sample's pixels below and above the bounds; ``beyond_low`` and ``beyond_high``:
-        by more than two of their standard deviations; ``bounds``.
+        Variables and attributes of `chemoscape.composition`, and ``composition_unclipped``. Errors
+        and means are those of the map before it was cut off, since noise that is cut off on one
+        side is a bias: ``mean_pixel`` is the mean of its pixels, ``mean_mass_weighted`` the
+        composition of their summed weights, ``mean_clipped`` the mean of the map as shown.
+        Attributes ``clipped_low`` and ``clipped_high``: share of the sample's pixels below and
+        above the bounds; ``beyond_low`` and ``beyond_high``: by more than two of their standard
+        deviations; ``bounds``.
 
     Raises
     ------
@@ -61,7 +66,8 @@ def bounded_composition(
     Warns
     -----
     ChemoscapeWarning
-        More than a tenth of the sample lies beyond a bound by two standard deviations.
+        More than a tenth of the sample lies beyond a bound by two standard deviations, or cutting
+        off moves the mean by more than 0.01, or that of thin parts more than that of thick ones.
     """
     if refine < 1 or refine != int(refine):
         raise FitError(f"a grid cannot be refined {refine} times", remedy="give refine = 1, 2, …")
@@ -119,10 +125,15 @@ def bounded_composition(
         **interpolation_change(before, value[kept]),
         **means(out, one_sided=False),
         **_cut_off(value[kept], total[kept], low, high),
-        "mean_unclipped": float(value[kept].mean()),
+        "mean_clipped": float(out["composition"].values[kept].mean()),
+        "mean_pixel": float(value[kept].mean()),
+        "mean_mass_weighted": float(
+            mean_composition(of_each, library.values, library.molar_mass).value
+        ),
         "bounds": [low, high],
     }
     _warn_of_beyond(out.attrs, name)
+    _warn_of_one_sided(out, name)
     return out
 
 
@@ -148,3 +159,24 @@ def _warn_of_beyond(known: dict[str, float], name: str) -> None:
                 ChemoscapeWarning,
                 stacklevel=3,
             )
+
+
+def _warn_of_one_sided(comp: xr.Dataset, name: str) -> None:
+    """Say when noise that was cut off on one side looks like chemistry."""
+    if max(comp.attrs["beyond_low"], comp.attrs["beyond_high"]) > BEYOND_SHARE:
+        return  # no noise, and said
+    inside = comp["mask"].values
+    moved = (comp["composition"] - comp["composition_unclipped"]).values[inside]
+    thickness = comp["thickness"].values[inside]
+    full = np.percentile(thickness, 95)
+    thin, thick = (moved[where] for where in (thickness < THIN * full, thickness > THICK * full))
+    apart = float(thin.mean() - thick.mean()) if thin.size and thick.size else 0.0
+    if max(abs(float(moved.mean())), abs(apart)) > ONE_SIDED:
+        warnings.warn(
+            f"noise beyond the bounds was cut off, which moves {name} in the map shown by "
+            f"{moved.mean():+.3f} on average and by {apart:+.3f} more in thin than in thick parts; "
+            "means are those before, but stress takes the map as shown: smooth more "
+            "([composition] smooth_px), or measure longer",
+            ChemoscapeWarning,
+            stacklevel=3,
+        )

@@ -10,7 +10,8 @@ from scipy.optimize import brentq, minimize_scalar
 
 from chemoscape.errors import FitError, require_choice
 from chemoscape.few_energies.expected import Expected
-from chemoscape.few_energies.selection import Plan, Shares, choose_energies, predict
+from chemoscape.few_energies.plan import Plan, errors_of
+from chemoscape.few_energies.selection import Shares, choose_energies, predict
 
 #: Optical densities from which little light comes through, and from which next to none does.
 THICK_OD, TOO_THICK_OD = 1.5, 2.2
@@ -139,7 +140,14 @@ def sd_against_thickness(
         What all of them get alike.
     """
     require_choice("hold", hold, "dose", "photons")
-    return np.array([_of_thickness(plan, float(one), hold).rms for one in np.atleast_1d(factors)])
+    factors = np.atleast_1d(np.asarray(factors, dtype=np.float64))
+    if not (np.isfinite(factors) & (factors > 0)).all():
+        raise FitError(
+            "a sample cannot be 0 times as thick, or less", remedy="give factors above 0"
+        )
+    counts = plan.efficiency * _photons(plan, factors, hold)
+    _, parts = errors_of(plan.expected, plan.energies, counts, plan.nuisance, factors)
+    return np.asarray(np.sqrt(parts.total**2 @ plan.expected.share))
 
 
 def best_thickness(plan: Plan, *, hold: Literal["dose", "photons"] = "dose") -> Plan:
@@ -150,48 +158,29 @@ def best_thickness(plan: Plan, *, hold: Literal["dose", "photons"] = "dose") -> 
     plan, hold
         As of `sd_against_thickness`.
     """
-    require_choice("hold", hold, "dose", "photons")
     peak = float(plan.highest_od.max())
     grid = np.log(np.geomspace(THINNEST_OD / peak, THICKEST_OD / peak, 40))
     place = int(np.argmin(sd_against_thickness(plan, np.exp(grid), hold=hold)))
-    around = grid[max(place - 1, 0)], grid[min(place + 1, grid.size - 1)]
     found = minimize_scalar(
-        lambda log_factor: _of_thickness(plan, float(np.exp(log_factor)), hold).rms,
-        bounds=around,
+        lambda log_factor: float(sd_against_thickness(plan, np.exp(log_factor), hold=hold)[0]),
+        bounds=(grid[max(place - 1, 0)], grid[min(place + 1, grid.size - 1)]),
         method="bounded",
         options={"xatol": 1e-4},
     )
-    return _of_thickness(plan, float(np.exp(found.x)), hold)
+    factor = float(np.exp(found.x))
+    (photons,) = _photons(plan, np.array([factor]), hold)
+    return plan.instead(plan.energies, photons, plan.expected.scaled(factor))
 
 
-def _of_thickness(plan: Plan, factor: float, hold: str) -> Plan:
-    """The same measurement of a sample that is thicker by a factor."""
-    thick = plan.expected.scaled(factor)
-    same: dict[str, Any] = {"photons": float(plan.photons.sum())}
-    if hold == "dose":  # energy per mass
-        same = {"absorbed_eV": plan.absorbed_eV * factor}
-    return predict(
-        thick,
-        plan.energies,
-        **same,
-        shares=plan.photons,
-        nuisance=plan.nuisance,
-        pixel_um=plan.pixel_um,
-        efficiency=plan.efficiency,
-    )
-
-
-def saturated(plan: Plan) -> list[str]:
-    """A sentence for each energy at which a sample lets too little light through."""
-    said = []
-    for energy, od in zip(plan.energies, plan.highest_od, strict=True):
-        if od > THICK_OD:
-            much = "next to no light" if od > TOO_THICK_OD else "little light"
-            said.append(
-                f"at {energy:.1f} eV the optical density reaches {od:.1f}: {much} comes through, "
-                "so that stray light and higher orders make it too small"
-            )
-    return said
+def _photons(plan: Plan, factors: np.ndarray, hold: str) -> np.ndarray:
+    """Photons of the images of samples thicker by `factors`, (n_factors, n)."""
+    if hold == "photons":
+        return np.broadcast_to(plan.photons, (factors.size, plan.photons.size))
+    density = factors[:, None, None] * plan.expected.optical_density(plan.energies)
+    absorbed = (plan.expected.share @ -np.expm1(-density)) * plan.energies  # eV of a photon
+    # a dose is energy per mass
+    more = factors * plan.absorbed_eV / (absorbed @ plan.photons)
+    return np.asarray(more[:, None] * plan.photons)
 
 
 def _require_sd(wanted: float) -> None:

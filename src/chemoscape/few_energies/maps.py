@@ -22,6 +22,7 @@ def fit_maps(
     nuisance: Nuisance | None = None,
     energy_shift: float = 0.0,
     misfit_scale: float = 1.0,
+    registration_px: float = 0.1,
     min_thickness: float = 0.0,
 ) -> xr.Dataset:
     """Weights of a few standards from a few images, by generalised least squares in every pixel.
@@ -43,6 +44,9 @@ def fit_maps(
     misfit_scale : float
         How far the sample's spectra depart from the standards: 1 for peaks off by 0.02 eV and
         heights by 2 % (`decompose.misfit`), which a few energies cannot tell.
+    registration_px : float
+        Standard deviation of the place of each image, pixels in either direction: it errs where the
+        optical density is steep.
     min_thickness : float
         Thinner pixels are no sample (nm, or relative).
 
@@ -51,8 +55,9 @@ def fit_maps(
     Dataset
         ``weight`` (standard, y, x) and ``weight_covariance`` (pair, y, x; counting only);
         ``unclipped``, the composition as fitted; ``error`` (source, y, x), its standard deviation
-        by source: counting, energy, calibration, offset, i0, standards; ``per_offset`` and
-        ``per_eV``, its change with an offset of optical density and with the energy axis;
+        by source: counting, energy, calibration, offset, i0, registration, standards;
+        ``per_offset`` and ``per_eV``, its change with an offset of optical density and with the
+        energy axis;
         ``thickness``, ``thickness_sd``, ``sample`` (y, x); ``residual`` (rms OD) and
         ``reduced_chi2``, NaN where there are no more energies than unknowns.
 
@@ -74,6 +79,7 @@ def fit_maps(
     cubes = [known[name].values for name in ("optical_density", "variance")]
     problem = Problem.of(known["energy"].values, pair, nuisance, energy_shift, misfit_scale)
     problem = replace(problem, typical=np.nan_to_num(np.nanmedian(cubes[1], axis=(1, 2)), nan=1.0))
+    cubes.append(unsteadiness(cubes[0], registration_px))
     planes = map_blocks(problem.planes, *cubes, leading=(problem.n_planes,), dtype=np.float64)
     out = _dataset(problem.split(np.asarray(planes)), known, pair)
     thickness, sd = (out[name].values for name in ("thickness", "thickness_sd"))
@@ -84,10 +90,21 @@ def fit_maps(
         "energy_shift_eV": float(energy_shift),
         "energy_shift_sd_eV": nuisance.calibration_sd_eV,
         "misfit_scale": float(misfit_scale),
+        "registration_px": float(registration_px),
         "condition_number": float(np.linalg.cond(problem.mu / np.linalg.norm(problem.mu, axis=0))),
         **{f"nuisance_{name}": float(value) for name, value in vars(nuisance).items()},
     }
     return out
+
+
+def unsteadiness(density: np.ndarray, registration_px: float) -> np.ndarray:
+    """Variance ``|∇D|² σ²`` of optical densities (n_energy, y, x) whose images are misplaced by
+    σ pixels in either direction; 0 beside missing pixels.
+    """
+    if not registration_px > 0 or min(density.shape[1:]) < 2:
+        return np.zeros(density.shape, dtype=np.float32)
+    slopes = np.gradient(density, axis=(1, 2))
+    return np.asarray(np.nan_to_num(sum(slope**2 for slope in slopes)) * registration_px**2)
 
 
 def _dataset(maps: dict[str, np.ndarray], od: xr.Dataset, pair: Library) -> xr.Dataset:

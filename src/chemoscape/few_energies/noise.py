@@ -26,7 +26,9 @@ def with_background_variance(od: xr.Dataset) -> xr.Dataset:
     with s² = 1/N the variance of the optical density in the empty part: the law of counted photons,
     with a count that is measured for every image. s is taken robustly over all empty pixels, so
     that it holds the slow artefacts of a reconstruction as well as its noise, and whatever
-    alignment and smoothing have left of both.
+    alignment and smoothing have left of both. Such artefacts do not average out over pixels as
+    noise does, and those of the probe do not grow with the optical density, where s² exp(OD) is on
+    the large side.
 
     Parameters
     ----------
@@ -59,8 +61,13 @@ def with_background_variance(od: xr.Dataset) -> xr.Dataset:
     outside = density[:, empty].astype(np.float64)
     middle = np.median(outside, axis=1)
     sd = np.median(np.abs(outside - middle[:, None]), axis=1) / _MAD
-    # the noise of dark pixels is that of their model, not of their own excursions
-    variance = sd[:, None, None] ** 2 * np.exp(np.maximum(density, middle[:, None, None]))
+    if not (sd > 0).all():
+        raise StackError(
+            f"the empty part of the image at {od['energy'].values[int(sd.argmin())]:.2f} eV has no "
+            "noise: it was masked or filled",
+            remedy="name a region in [absorbance] i0 that was measured",
+        )
+    variance = sd[:, None, None] ** 2 * np.exp(density)  # `fit_maps` takes that of its fit
     out = od.assign_coords(background_sd=("energy", sd))
     out["variance"] = (DIMS, variance.astype(np.float32), {"units": "1"})
     return out.assign_attrs(noise_source="background of each image")

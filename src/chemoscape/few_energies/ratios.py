@@ -22,6 +22,7 @@ import xarray as xr
 
 from chemoscape.errors import ChemoscapeWarning, FitError, require_choice
 from chemoscape.few_energies import model
+from chemoscape.few_energies.maps import unsteadiness
 from chemoscape.few_energies.model import Nuisance
 from chemoscape.few_energies.problem import Problem
 from chemoscape.few_energies.roles import Roles
@@ -43,6 +44,7 @@ def ratio_maps(
     nuisance: Nuisance | None = None,
     energy_shift: float = 0.0,
     misfit_scale: float = 1.0,
+    registration_px: float = 0.1,
     sample: xr.DataArray | None = None,
 ) -> xr.Dataset:
     """Ratio of every feature to the thickness, and the composition that it alone would give.
@@ -56,8 +58,9 @@ def ratio_maps(
         Which images are features, before and after the edge.
     mapping : {"exact", "linear"}
         From ratio to composition: exact for a mixture of the two, or the paper's straight line.
-    nuisance, energy_shift, misfit_scale
-        As of `fit_maps`.
+    nuisance, energy_shift, misfit_scale, registration_px
+        As of `fit_maps`. An offset that is free needs an image before the edge: without one the
+        standard deviation is NaN.
     sample : DataArray (y, x) of bool, optional
         Where there is sample; elsewhere maps are NaN.
 
@@ -93,19 +96,23 @@ def ratio_maps(
     nuisance = Nuisance() if nuisance is None else nuisance
     energy = od["energy"].values
     problem = Problem.of(energy, pair, _two_only(nuisance), energy_shift, misfit_scale)
-    out = ratios(od, roles, sample=sample)
+    out = image_ratios(od, roles, sample=sample)
     density, variance = (
         od[name].values.astype(np.float64) for name in ("optical_density", "variance")
     )
+    moved = unsteadiness(density, registration_px)
     inside = np.isfinite(out["ratio"].values).all(axis=0)
     planes = np.full((2, len(roles.features), *inside.shape), np.nan)
     bounds = []
     for i, feature in enumerate(roles.features):
         one = _Feature(problem, feature, roles)
         bounds.append(one.bounds)
-        planes[:, i, inside] = one.maps(density[:, inside], variance[:, inside], mapping, nuisance)
+        planes[:, i, inside] = one.maps(
+            density[:, inside], variance[:, inside], moved[:, inside], mapping, nuisance
+        )
+    if roles.pre is None and np.isinf(nuisance.offset_sd):
+        planes[1] = np.nan
     low, high = np.array(bounds).T
-    _warn_of_equal(out["feature"].values, low, high)
     for name, text, values in (
         ("ratio_composition", f"{pair.variable} by one feature", planes[0]),
         ("ratio_composition_sd", f"{pair.variable} by one feature: sd, total", planes[1]),
@@ -117,6 +124,7 @@ def ratio_maps(
         ("ratio_high", pair.names[1], high),
     ):
         out[name] = ("feature", values, {"long_name": f"ratio of {standard}"})
+    _warn_of_equal(out)
     return out.assign_attrs(mapping=mapping)
 
 
@@ -126,7 +134,7 @@ def _two_only(nuisance: Nuisance) -> Nuisance:
     return Nuisance(nuisance.energy_sd_eV, nuisance.calibration_sd_eV, offset, nuisance.i0_sd)
 
 
-def ratios(od: xr.Dataset, roles: Roles, *, sample: xr.DataArray | None = None) -> xr.Dataset:
+def image_ratios(od: xr.Dataset, roles: Roles, *, sample: xr.DataArray | None = None) -> xr.Dataset:
     """Ratio of every feature to the image after the edge, each less that before it where there is
     one: what can be said without standards.
 
@@ -222,7 +230,12 @@ class _Feature:
         return np.asarray(self.spectra[0] / self.spectra[1])
 
     def maps(
-        self, density: np.ndarray, variance: np.ndarray, mapping: Mapping, nuisance: Nuisance
+        self,
+        density: np.ndarray,
+        variance: np.ndarray,
+        unsteady: np.ndarray,
+        mapping: Mapping,
+        nuisance: Nuisance,
     ) -> np.ndarray:
         """Composition and its sd of pixels, from optical densities (n_energy, n_pixels)."""
         problem, library = self.problem, self.problem.library
@@ -238,15 +251,23 @@ class _Feature:
             value, sensitivity = first + per_ratio * (ratio - low), per_ratio * moved
         slope = weights.T @ problem.slopes.T
         parts = model.error_parts(sensitivity, slope, variance.T, nuisance)
-        errors = problem.errors(parts, sensitivity, weights, mixed.gradient)
+        errors = problem.errors(parts, sensitivity, weights, mixed.gradient, unsteady.T)
         return np.stack([value, np.sqrt((errors**2).sum(axis=0))])
 
 
-def _warn_of_equal(energy: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
+def tells_apart(maps: xr.Dataset) -> np.ndarray:
+    """Which features (n_feature,) of `ratio_maps` have another ratio for the one standard than for
+    the other.
+    """
+    low, high = maps["ratio_low"].values, maps["ratio_high"].values
+    return np.asarray(np.abs(high - low) >= LEAST_CONTRAST * np.abs(high + low) / 2)
+
+
+def _warn_of_equal(maps: xr.Dataset) -> None:
     """Say which features do not tell the bounds apart."""
-    alike = np.abs(high - low) < LEAST_CONTRAST * np.abs(high + low) / 2
+    alike = ~tells_apart(maps)
     if alike.any():
-        named = ", ".join(f"{one:.2f} eV" for one in energy[alike])
+        named = ", ".join(f"{one:.2f} eV" for one in maps["feature"].values[alike])
         warnings.warn(
             f"the bounding standards have nearly the same ratio at {named}: its map by one feature "
             "is noise and calibration error",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from chemoscape.errors import RecipeError
+from chemoscape.errors import ChemoscapeWarning, RecipeError
 from chemoscape.standards.library import Library
 
 #: An image belongs to an energy that is named when it lies this near (eV).
@@ -72,6 +73,13 @@ def roles_of(
     mean = library.spectra(axis).values.mean(axis=0)
     at = np.clip(energy - shift, low, high)
     before = _before(at, axis, mean) if pre == "auto" else _named(energy, pre, "pre")
+    if before is not None and at[before] > _onset(axis, mean):
+        warnings.warn(
+            f"the image at {energy[before]:.2f} eV is taken as before the edge, but the standards "
+            f"rise from {_onset(axis, mean):.1f} eV on",
+            ChemoscapeWarning,
+            stacklevel=2,
+        )
     after = _after(at, library, axis) if post == "auto" else _named(energy, post, "post")
     return _roles(energy, before, after)
 
@@ -89,7 +97,13 @@ def named_roles(energy: np.ndarray, *, pre: float | None, post: float | None) ->
 
 def _roles(energy: np.ndarray, before: int | None, after: int | None) -> Roles:
     """Everything else is a feature."""
-    features = tuple(i for i in range(energy.size) if i not in (before, after))
+    # what lies before the image before the edge, or after that after it, is no feature either
+    within = np.ones(energy.size, dtype=bool)
+    if before is not None:
+        within &= energy > energy[before]
+    if after is not None and energy[after] > np.median(energy):
+        within &= energy < energy[after]
+    features = tuple(i for i in np.flatnonzero(within).tolist() if i not in (before, after))
     if not features:
         listed = ", ".join(f"{one:.2f}" for one in energy)
         raise RecipeError(
@@ -114,11 +128,14 @@ def _named(energy: np.ndarray, wanted: float | str | None, what: str) -> int | N
 
 def _before(at: np.ndarray, axis: np.ndarray, mean: np.ndarray) -> int | None:
     """The last image below the onset of the edge."""
-    floor = float(mean[: max(mean.size // 50, 1)].min())
-    risen = mean - floor > ONSET * (mean.max() - floor)
-    onset = axis[int(risen.argmax())]
-    below = np.flatnonzero(at < onset)
+    below = np.flatnonzero(at < _onset(axis, mean))
     return int(below[-1]) if below.size else None
+
+
+def _onset(axis: np.ndarray, mean: np.ndarray) -> float:
+    """Where the mean spectrum has begun to rise, eV."""
+    floor = float(mean[: max(mean.size // 50, 1)].min())
+    return float(axis[int((mean - floor > ONSET * (mean.max() - floor)).argmax())])
 
 
 def _after(at: np.ndarray, library: Library, axis: np.ndarray) -> int | None:

@@ -162,10 +162,8 @@ def subsample(
         pixels.compared(slice(start, start + _AT_ONCE), pair, places, nuisance)
         for start in range(0, int(wanted.sum()), _AT_ONCE)
     ]
-    few, full = (np.concatenate([one[k] for one in found]) for k in (0, 1))
-    parts = [one[2] for one in found]
-    own = [one[3] for one in found]
-    everything = [one[4] for one in found]
+    fews, fulls, of_difference, of_few, of_full = zip(*found, strict=True)
+    few, full = np.concatenate(fews), np.concatenate(fulls)
     difference = few - full
     return Subsampling(
         axis[places],
@@ -174,10 +172,10 @@ def subsample(
         int(wanted.sum()),
         float(difference.mean()),
         float(difference.std()),
-        _rms([one.counting for one in parts]),
-        _rms([one.systematic for one in parts]),
-        _rms([one.total for one in own]),
-        _rms([one.total for one in everything]),
+        _rms([one.counting for one in of_difference]),
+        _rms([one.systematic for one in of_difference]),
+        _rms([one.total for one in of_few]),
+        _rms([one.total for one in of_full]),
     )
 
 

@@ -42,7 +42,8 @@ def facts(path: str | Path, *, look: bool = True, **options: Any) -> dict[str, A
         source, _ = _opening.open_source(found, **options)
     wrong = [*_opening.sayings(source), *_energy_trouble(np.asarray(source.energy))]
     values = _look(source, wrong) if look else {}
-    return {**_source_facts(source, known), **values, "looks_wrong": wrong}
+    facts = {**_source_facts(source, known), **values, "looks_wrong": wrong}
+    return facts | ({"remarks": list(source.remarks)} if source.remarks else {})
 
 
 def lines(facts: Mapping[str, Any]) -> list[str]:
@@ -78,7 +79,7 @@ def lines(facts: Mapping[str, Any]) -> list[str]:
         low, high = left["values"]
         part = left["looked_at_share"]
         text.append(("values", f"{low:g} to {high:g}" + (f" in {part:.0%}" if part < 1 else "")))
-    wrong = left.pop("looks_wrong", [])
+    wrong, remarks = left.pop("looks_wrong", []), left.pop("remarks", [])
     for key, unit in (("ring_current", "mA"), ("dwell", "ms"), ("time", "s"), ("angle", "°")):
         if key in left:
             text.append((key.replace("_", " "), f"{_said(left.pop(key))} {unit}"))
@@ -89,6 +90,7 @@ def lines(facts: Mapping[str, Any]) -> list[str]:
     text += [
         (key.replace("_", " "), _said(value)) for key, value in left.items() if key not in named
     ]
+    text += [("remarks" if k == 0 else "", one) for k, one in enumerate(remarks)]
     text += [("looks wrong" if k == 0 else "", one) for k, one in enumerate(wrong)]
     width = max(len(label) for label, _ in text)
     return [f"{label:<{width}}  {said}" for label, said in text]

@@ -22,6 +22,7 @@ from chemoscape.formats._raw_frames import RawFrames
 from chemoscape.formats._record import Format
 from chemoscape.formats._registry import find_format, formats
 from chemoscape.formats._source import Checked, Choice, Source, Visit, Wanted, some
+from chemoscape.formats._wave import CHANNELS
 from chemoscape.formats.spectra import read_spectra
 
 #: A frame in memory is read in pieces of at most this many bytes of float32.
@@ -202,8 +203,14 @@ def sayings(source: Source) -> list[str]:
 
 
 def _unsaid(choices: tuple[Choice, ...]) -> list[Choice]:
-    """Choices between several that the user left open."""
-    return [choice for choice in choices if len(choice.names) > 1 and not choice.said]
+    """Choices between several that the user left open, but for those that need no second thought:
+    of a complex image its intensity.
+    """
+    return [
+        choice
+        for choice in choices
+        if len(choice.names) > 1 and not choice.said and choice.names != CHANNELS
+    ]
 
 
 def _default_of(choice: Choice) -> str:

@@ -175,6 +175,8 @@ class Source:
     notes : tuple of str
         What a user must know: frames missing, labels that contradict lengths. Each becomes a
         warning.
+    remarks : tuple of str
+        What is as it should be, and worth knowing: `inspect` tells it.
     complete : bool
         False while frames are missing at the end, as in a scan in progress.
     framewise : bool
@@ -199,6 +201,7 @@ class Source:
     attrs: Mapping[str, str | int | float] = field(default_factory=dict)
     choices: tuple[Choice, ...] = ()
     notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     complete: bool = True
     framewise: bool = False
     rows_per_read: int = 1

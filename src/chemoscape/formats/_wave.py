@@ -47,6 +47,16 @@ def real_image(values: np.ndarray, channel: str) -> np.ndarray:
         return (real * real + imaginary * imaginary).astype(np.float32, copy=False)
 
 
+def sorted_looks(looks: list[str], channel: str, quantity: str) -> tuple[list[str], list[str]]:
+    """What `nature` says, as notes (which warn) and remarks (which do not).
+
+    Intensities in arbitrary units are what a reconstruction holds as a rule, phases what was asked
+    for; of an amplitude, and of what may or may not be normalised, the user must know.
+    """
+    usual = channel == "phase" or (channel == "intensity" and quantity == "counts")
+    return ([], looks) if usual else (looks, [])
+
+
 def nature(row: np.ndarray, channel: str) -> tuple[str, dict[str, str], list[str]]:
     """Quantity, attributes and notes of a channel of ψ, judged by a row of it.
 

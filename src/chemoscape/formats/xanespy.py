@@ -77,8 +77,10 @@ def open_(path: Path, wanted: Wanted) -> Source:
     middle = frames.read(slice(0, 1), slice(n_y // 2, n_y // 2 + 1))
     if is_wave:
         quantity, unit, looks = _wave.nature(middle, channel.name)
+        looks, usual = _wave.sorted_looks(looks, channel.name, quantity)
     else:
         quantity, unit, looks = _nature(middle, channel.name)
+        usual = []
     # Ptychography of ALS 5.3.2.1 is stored as its CXI files have it; imports from COSMIC, which
     # state no technique, were flipped by xanespy; full-field images are as their cameras have them.
     top_down = "ptychography" in facts["technique"].lower()
@@ -98,6 +100,7 @@ def open_(path: Path, wanted: Wanted) -> Source:
         },
         choices=(channel, region),
         notes=(*notes, *uneven, *looks),
+        remarks=tuple(usual),
         framewise=chunks[0] == 1 and chunks[1] >= n_y,
         rows_per_read=chunks[1],
         files=(path,),

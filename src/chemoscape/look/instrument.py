@@ -13,6 +13,7 @@ from scipy.ndimage import uniform_filter
 from chemoscape import stack as stacks
 from chemoscape.blocks import for_each_band
 from chemoscape.errors import StackError
+from chemoscape.few_energies.problem import FEW_IMAGES
 from chemoscape.look.notes import Notes, number, percent, some
 from chemoscape.preprocess.absorbance import optical_density
 from chemoscape.preprocess.alignment import align, crop_common
@@ -98,10 +99,17 @@ def energies(
     before, behind = int(edge.before.sum()), int(edge.behind.sum())
     where = f"{before} before the edge (below {onset:.1f}), {behind} behind (above {end:.1f})"
     notes.tell("energies", f"{text}; {where}", n_before_edge=before, n_behind_edge=behind)
-    if before < FEWEST_BEFORE:
-        notes.stop(f"{before} energies before the edge", f"add some below {onset:.0f} eV")
-    if behind < FEWEST_BEHIND:
-        notes.stop(f"{behind} energies behind the edge", f"add some above {end:.0f} eV")
+    if energy.size <= FEW_IMAGES:
+        notes.tell("energies", f"{text}; {where}; few images, for [few_energies] and no spectrum")
+        if not before:
+            notes.care(f"no image before the edge, below {onset:.0f} eV: an offset would not show")
+        return edge
+    for n, least, side, add in (
+        (before, FEWEST_BEFORE, "before", f"add some below {onset:.0f} eV"),
+        (behind, FEWEST_BEHIND, "behind", f"add some above {end:.0f} eV"),
+    ):
+        if n < least:
+            notes.stop(f"{n} energ{'y' if n == 1 else 'ies'} {side} the edge", add)
     return edge
 
 
@@ -303,6 +311,9 @@ def noise(
     if still.attrs["quantity"] != "counts":
         what = str(still.attrs["quantity"]).replace("_", " ")
         notes.tell("noise", f"not judged: the stack holds {what}, and its counts are not known")
+        return
+    if still.attrs.get("unit") == "arbitrary":
+        notes.tell("noise", "not judged: values of a reconstruction are no counts")
         return
     g, source = float(od.attrs["noise_counts_per_unit"]), str(od.attrs["noise_source"])
     correlation = float(od.attrs["noise_correlation"])

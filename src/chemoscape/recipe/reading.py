@@ -106,6 +106,11 @@ def refuse_contradictions(recipe: Recipe) -> None:
         )
     route, source = recipe.deconvolution.route, recipe.composition.source
     few = recipe.few_energies.enabled
+    if few and recipe.calibration.stretch:
+        raise RecipeError(
+            "[calibration] stretch is fitted to spectra, and [few_energies] takes a few images",
+            remedy="take it away; give the shift that STXM found as energy_shift",
+        )
     if few and recipe.standards.select == "matched":
         raise RecipeError(
             '[standards] select = "matched" needs clusters, and [few_energies] makes none',

@@ -10,14 +10,12 @@ from typing import Any
 import tomlkit
 import xarray as xr
 
+from chemoscape.few_energies.problem import FEW_IMAGES
 from chemoscape.recipe.models import Recipe
 from chemoscape.recipe.sections.common import Section
 from chemoscape.recipe.sections.fitting import FewEnergies, Standards
 from chemoscape.recipe.sections.preparation import Absorbance, Input
 from chemoscape.standards.folder import open_library
-
-#: A stack of no more images is mapped between bounding standards, unless the user says otherwise.
-FEW_IMAGES = 5
 
 
 def to_toml(recipe: Recipe) -> str:
@@ -83,14 +81,23 @@ def starting_recipe(
         f"{path.name}: {energy.size} energies, {energy[0]:.2f} to {energy[-1]:.2f} eV, "
         f"{stack.sizes['y']} × {stack.sizes['x']} pixels, {stack.attrs['quantity']}"
     ]
-    if not open_library(shipped).covers(energy).all():
+    few = 2 <= energy.size <= FEW_IMAGES
+    if few:
+        changes["few_energies"] = FewEnergies(enabled=True)
+    if few and not open_library(shipped).covers(energy).all():
+        changes["standards"] = Standards(enabled=False, library="")
+        notes.append(
+            f"{energy.size} images, and no shipped library covers them: ratios of the images are "
+            "mapped. For composition name a folder with a library.toml in [standards], select the "
+            "two standards that bound it, and set enabled = true there."
+        )
+    elif not open_library(shipped).covers(energy).all():
         changes["standards"] = Standards(library="")
         notes.append(
             "No shipped library covers these energies: name a folder with a library.toml below, in "
             "[standards]."
         )
-    elif energy.size <= FEW_IMAGES:
-        changes["few_energies"] = FewEnergies(enabled=True)
+    elif few:
         notes.append(
             f"{energy.size} images are mapped between bounding standards: name two in [standards] "
             'select, such as ["alpha-Li0.1V2O5", "epsilon-Li0.3V2O5"].'

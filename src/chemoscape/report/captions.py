@@ -44,7 +44,8 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "The bounding standards at the sample's mean mass, with its mean optical density in every "
         "image (bars: spread over the sample); composition before it was cut off at the bounds; "
         "and the standard deviation of composition by source, root mean square over the sample. "
-        "Counting errors differ from pixel to pixel, all others shift the map as a whole.",
+        "Counting and misplaced images differ from pixel to pixel; the others are common to all "
+        "pixels, the offset most where the sample is thin.",
     ),
     "stress": (
         "Stress",

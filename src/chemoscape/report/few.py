@@ -34,6 +34,7 @@ _SOURCES = {
     "calibration": "energy of\nall images",
     "offset": "offset of\nthe OD",
     "i0": "incident\nbeam",
+    "registration": "place of\neach image",
     "standards": "standards",
 }
 
@@ -115,7 +116,7 @@ def ratios_figure(maps: xr.Dataset, variable: str = "", *, note: str = "") -> Fi
         draw_map(
             ax,
             maps["ratio_composition"][k],
-            title=f"By it alone, ± {sd:.2g} (median)",
+            title=f"By {features[k]:.2f} eV alone, ± {sd:.2g}",
             label=pretty(variable),
             limits=tuple(maps.attrs["bounds"]),
         )
@@ -177,7 +178,7 @@ def _spectra(ax: Axes, maps: xr.Dataset, labels: dict[str, str]) -> None:
     reach = max(0.15 * float(np.ptp(energy)), 3.0)
     ax.set_xlim(max(axis[0], energy[0] - reach), min(axis[-1], energy[-1] + reach))
     ax.set(xlabel=PHOTON_ENERGY, ylabel="optical density", title="Standards of the mean mass")
-    ax.legend(loc="upper right")
+    ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.2)
 
 
 def _histogram(ax: Axes, comp: xr.Dataset) -> None:
@@ -202,7 +203,7 @@ def _histogram(ax: Axes, comp: xr.Dataset) -> None:
     ax.set(
         title="Before it was cut off",
         xlabel=pretty(str(comp.attrs["variable"])),
-        ylabel="pixels",
+        ylabel="pixels (ends: all beyond)",
         xlim=(edges[0], edges[-1]),
     )
     ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))

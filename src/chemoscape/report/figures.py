@@ -223,7 +223,11 @@ def composition_figure(comp: xr.Dataset, *, note: str = "") -> Figure:
         grid = figure.add_gridspec(2, 3, width_ratios=(2.1, 1, 1))
         places = [grid[:, 0], grid[0, 1], grid[0, 2], grid[1, 1:]]
     axes = [figure.add_subplot(place) for place in places]
-    draw_map(axes[0], comp["composition"], title="Composition", label=variable)
+    cut = [100 * float(comp.attrs.get(f"clipped_{end}", 0.0)) for end in ("low", "high")]
+    title = "Composition"
+    if any(cut):
+        title += f", cut off at its bounds ({cut[0]:.0f} % low, {cut[1]:.0f} % high)"
+    draw_map(axes[0], comp["composition"], title=title, label=variable)
     draw_map(axes[1], comp["composition_sd_total"], title="Its sd (total)", cmap=ERROR)
     label = units if units != "1" else "relative"
     scale = float(comp.attrs.get("thickness_scale_sd", 0.0))

@@ -30,6 +30,8 @@ def key_numbers(summary: RunSummary) -> list[Row]:
     if shift is not None:
         value = f"{measured(shift.value, shift.sd)} eV"
         remark = "E(file) − E(library), corrected for"
+        if summary.few_energies is not None:
+            remark = "E(file) − E(library), as given: a few images cannot tell it"
         found = summary.calibration
         if found is not None and found.stretch_per_eV:
             places = (f"{e.shift_eV:+.3f} eV at {e.energy_eV:.0f} eV" for e in found.edges)
@@ -50,8 +52,21 @@ def key_numbers(summary: RunSummary) -> list[Row]:
             if cut is not None and beyond is not None:
                 remark = f"of the sample; {100 * beyond:.1f} % by more than two sd"
                 rows.append((f"Cut off {end} the bounds", f"{100 * cut:.1f} %", remark))
-        remark = f"before it was cut off; errors: {_by_source(few.sd)}"
-        rows.append(("Mean composition", number(few.mean_unclipped, ".3f"), remark))
+        remark = "of the map as shown; the means above are those before it was cut off"
+        rows.append(("Mean after cutting off", number(few.mean_clipped, ".3f"), remark))
+        if few.sd:
+            rows.append(("Error by source", _by_source(few.sd), "rms over the sample"))
+        if few.misfit_p is not None:
+            remark = "that images of a mixture of these standards depart as much"
+            rows.append(("Fit, probability", number(few.misfit_p, ".2g"), remark))
+        else:
+            remark = "as many images as unknowns: any phases would fit"
+            rows.append(("Fit", "cannot be tested", remark))
+        if few.stxm is not None:
+            value = f"{measured(few.stxm.slope, few.stxm.slope_sd)}"
+            remark = f"at {few.stxm.energy_eV:.2f} eV; blur {number(few.stxm.blur_fwhm_nm, '.0f')} "
+            remark += f"nm, correlation {number(few.stxm.correlation, '.3f')}"
+            rows.append(("OD of STXM over that of the image", value, remark))
     for name, region in summary.regions.items():
         remark = f"{region.standards}{', ambiguous' if region.ambiguous else ''}"
         rows.append((f"Region {name}", measured(region.composition, region.sd), remark))

@@ -150,6 +150,17 @@ class RouteSummary(_Part):
     reduced_chi2: float | None
 
 
+class StxmSummary(_Part):
+    """STXM of the same particle beside one of the images."""
+
+    energy_eV: float = Field(description="of the image that was compared")
+    slope: float | None = Field(description="optical density of STXM over that of the image")
+    slope_sd: float | None
+    offset: float | None
+    blur_fwhm_nm: float | None = Field(description="Gaussian between the two, in transmission")
+    correlation: float | None
+
+
 class FewEnergiesSummary(_Part):
     """A map from a few images: what they are, what was cut off, errors by source."""
 
@@ -162,10 +173,17 @@ class FewEnergiesSummary(_Part):
     clipped_high: float | None = Field(description="share above the highest")
     beyond_low: float | None = Field(description="share below by two standard deviations")
     beyond_high: float | None
-    mean_unclipped: float | None = Field(description="mean composition before it was cut off")
+    mean_clipped: float | None = Field(
+        description="mean of the map as shown, cut off; the means in `composition` are those before"
+    )
+    misfit_p: float | None = Field(
+        description="probability that images of a mixture depart as much; null where as many "
+        "images as standards cannot tell"
+    )
     sd: dict[str, float | None] = Field(
         description="rms standard deviation of composition over the sample, by source"
     )
+    stxm: StxmSummary | None = None
     fabricated_by_offset: float | None = Field(
         description="what an optical density of 0.01 too much changes more in thin than in thick "
         "parts, where there is no image before the edge; null with one"

@@ -124,10 +124,10 @@ def open_(path: Path, wanted: Wanted) -> Source:
     region, images, more = _reconstruction(found, wanted, path)
     energy = _energies(found, path)
     sizes, source = pixel_sizes(images, energy, wanted, path)
-    common = common_of(images, sizes, path)
+    common, known = common_of(images, sizes, path), []
     if common is not None:
         shapes = [image.shape for image in images]
-        more.append(described(common, [_label(one, path) for one in found], sizes, shapes))
+        known.append(described(common, [_label(one, path) for one in found], sizes, shapes))
     pixel = common.pixel if common else sizes[0]
     is_wave = all(image.is_wave for image in images)
     offers = _wave.CHANNELS if is_wave else _wave.CHANNELS[:1]
@@ -136,6 +136,7 @@ def open_(path: Path, wanted: Wanted) -> Source:
     n_y, n_x = common.shape if common else images[0].shape
     middle = frames.read(slice(0, 1), slice(n_y // 2, n_y // 2 + 1))
     quantity, unit, looks = _wave.nature(middle, channel.name)
+    looks, usual = _wave.sorted_looks(looks, channel.name, quantity)
     if not is_wave:
         more.append("its images are real numbers, taken as intensities")
     started = {"started": found[0].started} if found[0].started else {}
@@ -151,6 +152,7 @@ def open_(path: Path, wanted: Wanted) -> Source:
         attrs={**unit, "pixel_source": source, "rows": "top-down", **started},
         choices=(channel, region),
         notes=(*notes, *more, *looks),
+        remarks=(*known, *usual),
         framewise=True,
         files=tuple(dict.fromkeys(image.path for image in images)),
     )

@@ -208,6 +208,9 @@ class FewEnergies(Section):
     i0_sd: float = Field(
         0.003, ge=0, le=1, description="relative error of the incident beam of each image"
     )
+    registration_px: float = Field(
+        0.1, ge=0, le=10, description="how far each image may lie beside its place, pixels"
+    )
     misfit: float = Field(
         1.0,
         ge=0,

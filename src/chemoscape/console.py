@@ -24,8 +24,10 @@ def run_in_lines(summary: Any, per_eV: float | None) -> str:
     if summary.energy_shift_eV is not None:
         shift = summary.energy_shift_eV
         effect = "" if per_eV is None else f"; 0.1 eV more moves the mean by {per_eV / 10:+.3f}"
+        taken = "" if summary.few_energies is None else " as given, not measured"
         lines.append(
-            f"energy shift   {number(shift.value, '+.3f')} ± {number(shift.sd, '.3f')} eV{effect}"
+            f"energy shift   {number(shift.value, '+.3f')} ± {number(shift.sd, '.3f')} "
+            f"eV{taken}{effect}"
         )
     known = summary.calibration
     if known is not None and known.stretch_per_eV:
@@ -46,6 +48,13 @@ def run_in_lines(summary: Any, per_eV: float | None) -> str:
         lines.append(
             f"{name:<10}route  mean composition {number(route.composition, '.4f')}, residual "
             f"{number(route.residual_rms, '.4f')}, reduced chi2 {number(route.reduced_chi2, '.2f')}"
+        )
+    few = summary.few_energies
+    if few is not None and few.clipped_low is not None and few.clipped_high is not None:
+        fits = "cannot be tested" if few.misfit_p is None else f"p = {few.misfit_p:.2g}"
+        lines.append(
+            f"few images     {', '.join(f'{one:g}' for one in few.energies_eV)} eV; cut off "
+            f"{100 * few.clipped_low:.1f} % low, {100 * few.clipped_high:.1f} % high; fit {fits}"
         )
     comp = summary.composition
     if comp is not None:

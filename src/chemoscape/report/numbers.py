@@ -97,7 +97,8 @@ def key_numbers(summary: RunSummary) -> list[Row]:
         if summary.drift.n_replaced:
             remark += f"; {summary.drift.n_replaced} frames not found, interpolated"
         rows.append(("Drift", value, remark))
-    if summary.noise is not None and summary.noise.g is not None:
+    by_counts = summary.few_energies is None or summary.few_energies.noise == "counts"
+    if by_counts and summary.noise is not None and summary.noise.g is not None:
         remark = f"from: {summary.noise.source}"
         rows.append(("Counts per recorded unit", number(summary.noise.g, ".3g"), remark))
     if summary.units is not None:

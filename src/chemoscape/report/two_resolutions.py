@@ -30,8 +30,10 @@ MOST_POINTS = 4000
 PARTICLE = 0.5
 #: Widths of the blur that the profile goes beyond the particle on either side.
 BEYOND = 2.5
-#: Width of a map and height of the plots below, inches.
+#: Width of a map and height of the plots below, inches; fields flatter than this have their maps
+#: below each other, so wide.
 MAP, BELOW = 1.75, 2.6
+FLAT, LONG = 0.6, 4.6
 #: Names of the two images.
 NAMES = ("STXM", "ptychography")
 
@@ -58,11 +60,13 @@ def two_resolutions_figure(
     rows, columns = (slice(int(first), int(last) + 1) for first, last in spans)
     shown = found.isel(y=rows, x=columns)
     fine = _within(fine, shown)
-    above = MAP * float(np.clip(aspect_of(shown), 0.3, 2.0)) + 0.45
+    aspect = float(np.clip(aspect_of(shown), 0.15, 2.0))
+    lying = aspect < FLAT  # one below the other: side by side they would be stamps
+    above = 3 * (LONG * aspect + 0.5) if lying else MAP * aspect + 0.45
     figure = Figure(figsize=(DOUBLE, above + BELOW), layout="constrained")
     rooms = figure.add_gridspec(2, 1, height_ratios=(above, BELOW))
     upper, lower = (figure.add_subfigure(rooms[row]) for row in (0, 1))
-    maps = list(upper.subplots(1, 3))
+    maps = list(upper.subplots(*((3, 1) if lying else (1, 3))))
     plots = list(lower.subplots(1, 2, width_ratios=(1.0, 1.35)))
     limits = robust_limits(shown["coarse"].values, fine.values, share=1.0)
     energies = [found.attrs["coarse_energy_eV"], found.attrs["fine_energy_eV"]]
@@ -76,7 +80,7 @@ def two_resolutions_figure(
         maps[2],
         shown["difference"],
         title=f"{names[1]}, blurred, − {names[0]}",
-        label="difference of optical density",
+        label="Δ optical density",
         cmap=DIVERGING,
         limits=widest,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import inf, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chemoscape.few_energies.model import Nuisance
     from chemoscape.few_energies.overview import Overview
     from chemoscape.few_energies.plan import Plan
+    from chemoscape.few_energies.strangers import Stranger
     from chemoscape.few_energies.subsampling import Subsampling
     from chemoscape.standards.library import Library
 
@@ -171,6 +172,7 @@ def plan_energies(
     from chemoscape.few_energies.overview import Overview
     from chemoscape.few_energies.plan import require_flux
     from chemoscape.few_energies.requirements import fewest_energies
+    from chemoscape.few_energies.strangers import strangers
     from chemoscape.report.panels import figure_png
     from chemoscape.report.plan import plan_html
     from chemoscape.report.plan_panels import plan_figure
@@ -186,8 +188,8 @@ def plan_energies(
     refuse_existing(folder, overwrite=overwrite)
     with warnings_in_a_line(), progress_bar("plan") as progress:
         progress("reading the standards")
-        pair = open_library(library)
-        pair = pair.select(*standards) if standards else pair
+        whole = open_library(library)
+        pair = whole.select(*standards) if standards else whole
         how = _options(errors, search, beam)
         overview = None
         if stack is not None:
@@ -212,7 +214,10 @@ def plan_energies(
             progress("trying the plan on the stack")
             tried = overview.tried(plan)
         progress("writing the page")
+        mass = float(expected.share @ expected.weights.sum(axis=1))
+        other = strangers(pair, whole, plan.energies, mass, nuisance=how["nuisance"])
         facts = _facts(plan, others, tried, beam.flux)
+        facts["strangers"] = [asdict(one) for one in other]
         picture = figure_png(plan_figure(plan, others), dpi=300)
         page = plan_html(
             plan,
@@ -221,6 +226,7 @@ def plan_energies(
             flux=beam.flux,
             others=others,
             validation=tried,
+            strangers=other,
         )
         with results_folder(folder, overwrite=overwrite) as staging:
             (staging / "figures").mkdir()
@@ -228,7 +234,7 @@ def plan_energies(
             (staging / "plan.html").write_text(page, encoding="utf-8")
             text = dumps(none_if_not_finite(facts), indent=2, ensure_ascii=False, allow_nan=False)
             (staging / "plan.json").write_text(text + "\n", encoding="utf-8")
-    answer(facts, "\n".join([*_said(plan, others, tried), *needs]), json)
+    answer(facts, "\n".join([*_said(plan, others, tried, other), *needs]), json)
     print(f"written to {folder}: print {folder / 'plan.html'}", file=sys.stderr)
     return 0
 
@@ -306,9 +312,11 @@ def _facts(
     }
 
 
-def _said(plan: Plan, others: list[Plan], tried: Subsampling | None) -> list[str]:
+def _said(
+    plan: Plan, others: list[Plan], tried: Subsampling | None, other: list[Stranger]
+) -> list[str]:
     """The answer for a person."""
-    from chemoscape.report.plan_words import saturation
+    from chemoscape.report.plan_words import saturation, unnoticed
 
     lines = [str(plan)]
     for one in others:
@@ -316,8 +324,7 @@ def _said(plan: Plan, others: list[Plan], tried: Subsampling | None) -> list[str
         lines.append(f"same dose, {one.energies.size} energies ({energies}): {one.rms:.4f}")
     if tried is not None:
         lines.append(str(tried))
-    if saturation(plan):
-        lines.append(f"caution: {saturation(plan)}")
+    lines += [f"caution: {one}" for one in (saturation(plan), unnoticed(plan, other)) if one]
     if plan.expected.library.synthetic:
         lines.append("the standards are synthetic: this holds for the model, not for a sample")
     return lines

@@ -16,6 +16,8 @@ from chemoscape.standards.library import Library
 TYPICAL_OFFSET = 0.01
 #: A difference between thick and thin parts of more than this looks like chemistry.
 FABRICATED = 0.02
+#: A weight that is negative by more standard deviations is no noise.
+NEGATIVE_SDS = 2.0
 #: Images of a mixture that depart so much are rarer than this.
 IMPROBABLE = 0.01
 #: Thin and thick parts: below and above these shares of the 95th percentile of thickness.
@@ -104,7 +106,7 @@ def warn_of_misfit(od: xr.Dataset, sample: xr.DataArray, problem: Problem) -> fl
     weights, sd, squares, degrees = problem.of_mean(mean, counting)
     names = problem.library.names
     for name, weight, error in zip(names, weights, sd, strict=True):
-        if weight < -2 * error:
+        if weight < -NEGATIVE_SDS * error:
             warnings.warn(
                 f"the sample's mean has a negative amount of {name} "
                 f"({100 * weight / weights.sum():.0f} ± {100 * error / weights.sum():.0f} % of "

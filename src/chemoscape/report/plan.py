@@ -11,6 +11,7 @@ from jinja2 import Environment, StrictUndefined
 
 from chemoscape import __version__
 from chemoscape.few_energies.plan import Plan
+from chemoscape.few_energies.strangers import Stranger
 from chemoscape.few_energies.subsampling import Subsampling
 from chemoscape.report.html import formula_html
 from chemoscape.report.plan_words import (
@@ -30,6 +31,7 @@ def plan_html(
     flux: float,
     others: Sequence[Plan] = (),
     validation: Subsampling | None = None,
+    strangers: Sequence[Stranger] = (),
 ) -> str:
     """The plan on one page of A4, without scripts and without requests.
 
@@ -45,6 +47,8 @@ def plan_html(
         Best plans with other numbers of energies.
     validation : Subsampling, optional
         What the same energies of a stack gave.
+    strangers : sequence of Stranger
+        Other substances as these images would show them.
 
     Returns
     -------
@@ -93,7 +97,7 @@ def plan_html(
             (name, f"{one.rms:.4f}", f"{one.rms / plan.rms:.2f}")
             for name, one in [*_as_numbers(others), *plan.compared.items()]
         ],
-        cautions=[f"{one[0].upper()}{one[1:]}." for one in cautions(plan)],
+        cautions=[f"{one[0].upper()}{one[1:]}." for one in cautions(plan, strangers)],
         best=thickness_advice(plan),
         validation=None if validation is None else f"{validation}.",
         picture=base64.b64encode(picture).decode("ascii"),

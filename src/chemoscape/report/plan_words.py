@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from chemoscape.few_energies.alternatives import UNSATURATED
@@ -9,6 +11,7 @@ from chemoscape.few_energies.budget import THICK_OD, TOO_THICK_OD, best_thicknes
 from chemoscape.few_energies.expected import Expected
 from chemoscape.few_energies.plan import Plan
 from chemoscape.few_energies.requirements import fewest_energies
+from chemoscape.few_energies.strangers import Stranger
 
 #: An image before the edge has less than this share of the highest optical density.
 BEFORE_EDGE = 0.1
@@ -67,14 +70,34 @@ def saturation(plan: Plan) -> str:
     )
 
 
-def cautions(plan: Plan) -> list[str]:
-    """What the person at the beamline should know, in plain words."""
+def unnoticed(plan: Plan, others: Sequence[Stranger]) -> str:
+    """Which substances would pass for a mixture of the standards, where the images can tell at
+    all.
+    """
+    silent = [one for one in others if not one.noticed and np.isfinite(one.chance)]
+    if not silent:
+        return ""
+    seen = ", ".join(
+        f"{one.label.removesuffix(' (synthetic)')} (seen as {one.composition:.2f})"
+        for one in silent
+    )
+    return (
+        f"these images would not show that the sample is something else: {seen}; be sure by a full "
+        "spectrum, or add images at features in which they differ (--always)"
+    )
+
+
+def cautions(plan: Plan, others: Sequence[Stranger] = ()) -> list[str]:
+    """What the person at the beamline should know, in plain words.
+
+    `others` are the library's other standards, as the images would show them.
+    """
     share = plan.expected.share
     per_eV = float(
         np.sqrt(share @ (plan.sensitivity * plan.expected.slope(plan.energies)).sum(axis=1) ** 2)
     )
     per_od = float(np.sqrt(share @ plan.sensitivity.sum(axis=1) ** 2))
-    said = [saturation(plan)] if saturation(plan) else []
+    said = [one for one in (saturation(plan), unnoticed(plan, others)) if one]
     enough = min(0.5 * plan.rms / max(per_eV, 1e-9), LOOSEST_EV)
     goal = f"{1e3 * enough:.0f} meV"
     said.append(

@@ -93,6 +93,21 @@ def test_a_plan_for_a_stack_is_written_and_replaced(here, capsys):
     assert f"<ol>\n<li>N{first}.</li>" in text
 
 
+def test_substances_that_would_pass_are_named_and_an_image_that_shows_them(here, capsys):
+    wishes = ["--always", "508", "--within", "507", "541", "--thickness-nm", "50", "-n", "3"]
+    assert main(["plan", *PAIR, *wishes, "--output", "p", "--overwrite"]) == 0
+    assert "caution: these images would not show" in capsys.readouterr().out
+    facts = json.loads((here / "p" / "plan.json").read_text(encoding="utf-8"))
+    assert not all(one["noticed"] for one in facts["strangers"])
+    more = [str(508.0), str(facts["guard_eV"]), *wishes[2:-1], "4"]
+    assert main(["plan", *PAIR, "--always", *more, "--output", "p", "--overwrite"]) == 0
+    assert "would not show" not in capsys.readouterr().out
+    guarded = json.loads((here / "p" / "plan.json").read_text(encoding="utf-8"))
+    assert all(one["noticed"] for one in guarded["strangers"])
+    errors = [one["plan"]["composition_sd_rms"] for one in (facts, guarded)]
+    assert errors[1] < 1.05 * errors[0]  # the same dose
+
+
 def test_wishes_reach_the_plan(here, capsys):
     wishes = ["--dose-MGy", "20", "--always", "508", "--within", "514", "540", "--shares", "equal"]
     sample = ["--thickness-nm", "40", "--highest-od", "1.0", "--compare", "518.2", "519.4", "555"]

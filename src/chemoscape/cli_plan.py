@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from chemoscape.few_energies.model import Nuisance
     from chemoscape.few_energies.overview import Overview
     from chemoscape.few_energies.plan import Plan
-    from chemoscape.few_energies.strangers import Stranger
     from chemoscape.few_energies.subsampling import Subsampling
     from chemoscape.standards.library import Library
 
@@ -172,10 +171,11 @@ def plan_energies(
     from chemoscape.few_energies.overview import Overview
     from chemoscape.few_energies.plan import require_flux
     from chemoscape.few_energies.requirements import fewest_energies
-    from chemoscape.few_energies.strangers import strangers
+    from chemoscape.few_energies.strangers import guard, strangers
     from chemoscape.report.panels import figure_png
     from chemoscape.report.plan import plan_html
     from chemoscape.report.plan_panels import plan_figure
+    from chemoscape.report.plan_words import saturation, unnoticed
     from chemoscape.results import none_if_not_finite, refuse_existing, results_folder
     from chemoscape.standards.folder import open_library
 
@@ -216,7 +216,13 @@ def plan_energies(
         progress("writing the page")
         mass = float(expected.share @ expected.weights.sum(axis=1))
         other = strangers(pair, whole, plan.energies, mass, nuisance=how["nuisance"])
-        facts = _facts(plan, others, tried, beam.flux)
+        guard_eV = None
+        if any(not one.noticed for one in other):
+            energy, seen = guard(
+                pair, whole, plan.energies, mass, expected.scan(), nuisance=how["nuisance"]
+            )
+            guard_eV = energy if all(one.noticed for one in seen) else None
+        facts = _facts(plan, others, tried, beam.flux) | {"guard_eV": guard_eV}
         facts["strangers"] = [asdict(one) for one in other]
         picture = figure_png(plan_figure(plan, others), dpi=300)
         page = plan_html(
@@ -227,6 +233,7 @@ def plan_energies(
             others=others,
             validation=tried,
             strangers=other,
+            guard_eV=guard_eV,
         )
         with results_folder(folder, overwrite=overwrite) as staging:
             (staging / "figures").mkdir()
@@ -234,7 +241,9 @@ def plan_energies(
             (staging / "plan.html").write_text(page, encoding="utf-8")
             text = dumps(none_if_not_finite(facts), indent=2, ensure_ascii=False, allow_nan=False)
             (staging / "plan.json").write_text(text + "\n", encoding="utf-8")
-    answer(facts, "\n".join([*_said(plan, others, tried, other), *needs]), json)
+    said = (saturation(plan), unnoticed(other, guard_eV))
+    cautioned = [f"caution: {one}" for one in said if one]
+    answer(facts, "\n".join([*_said(plan, others, tried), *cautioned, *needs]), json)
     print(f"written to {folder}: print {folder / 'plan.html'}", file=sys.stderr)
     return 0
 
@@ -312,19 +321,14 @@ def _facts(
     }
 
 
-def _said(
-    plan: Plan, others: list[Plan], tried: Subsampling | None, other: list[Stranger]
-) -> list[str]:
+def _said(plan: Plan, others: list[Plan], tried: Subsampling | None) -> list[str]:
     """The answer for a person."""
-    from chemoscape.report.plan_words import saturation, unnoticed
-
     lines = [str(plan)]
     for one in others:
         energies = ", ".join(f"{energy:.1f}" for energy in one.energies)
         lines.append(f"same dose, {one.energies.size} energies ({energies}): {one.rms:.4f}")
     if tried is not None:
         lines.append(str(tried))
-    lines += [f"caution: {one}" for one in (saturation(plan), unnoticed(plan, other)) if one]
     if plan.expected.library.synthetic:
         lines.append("the standards are synthetic: this holds for the model, not for a sample")
     return lines

@@ -93,3 +93,38 @@ def strangers(
         seen = problem.split(problem.planes(*pixel))["unclipped"].item()
         found.append(Stranger(name, label, seen, chance, negative or bool(chance < IMPROBABLE)))
     return found
+
+
+def guard(
+    pair: Library,
+    others: Library,
+    energies: Sequence[float] | np.ndarray,
+    areal_mass: float,
+    candidates: np.ndarray,
+    *,
+    nuisance: Nuisance | None = None,
+) -> tuple[float, list[Stranger]]:
+    """One image more that leaves the fewest substances unnoticed.
+
+    Parameters
+    ----------
+    pair, others, energies, areal_mass, nuisance
+        As of `strangers`.
+    candidates : ndarray, shape (n_candidates,)
+        Energies to choose from, eV.
+
+    Returns
+    -------
+    energy : float
+    seen : list of Stranger
+        How the others are seen with it; of equally many unnoticed ones, with the least chance of
+        the likeliest to pass.
+    """
+
+    def unseen(energy: float) -> tuple[int, float, float, list[Stranger]]:
+        seen = strangers(pair, others, np.append(energies, energy), areal_mass, nuisance=nuisance)
+        silent = [one for one in seen if not one.noticed]
+        return len(silent), max((one.chance for one in seen), default=0.0), energy, seen
+
+    best = min((unseen(float(one)) for one in candidates), key=lambda one: one[:3])
+    return best[2], best[3]

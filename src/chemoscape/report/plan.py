@@ -32,6 +32,7 @@ def plan_html(
     others: Sequence[Plan] = (),
     validation: Subsampling | None = None,
     strangers: Sequence[Stranger] = (),
+    guard_eV: float | None = None,
 ) -> str:
     """The plan on one page of A4, without scripts and without requests.
 
@@ -49,6 +50,8 @@ def plan_html(
         What the same energies of a stack gave.
     strangers : sequence of Stranger
         Other substances as these images would show them.
+    guard_eV : float, optional
+        An image that would tell them, eV.
 
     Returns
     -------
@@ -97,7 +100,7 @@ def plan_html(
             (name, f"{one.rms:.4f}", f"{one.rms / plan.rms:.2f}")
             for name, one in [*_as_numbers(others), *plan.compared.items()]
         ],
-        cautions=[f"{one[0].upper()}{one[1:]}." for one in cautions(plan, strangers)],
+        cautions=[f"{one[0].upper()}{one[1:]}." for one in cautions(plan, strangers, guard_eV)],
         best=thickness_advice(plan),
         validation=None if validation is None else f"{validation}.",
         picture=base64.b64encode(picture).decode("ascii"),

@@ -70,9 +70,9 @@ def saturation(plan: Plan) -> str:
     )
 
 
-def unnoticed(plan: Plan, others: Sequence[Stranger]) -> str:
+def unnoticed(others: Sequence[Stranger], guard_eV: float | None = None) -> str:
     """Which substances would pass for a mixture of the standards, where the images can tell at
-    all.
+    all, and the image that would show them.
     """
     silent = [one for one in others if not one.noticed and np.isfinite(one.chance)]
     if not silent:
@@ -81,23 +81,26 @@ def unnoticed(plan: Plan, others: Sequence[Stranger]) -> str:
         f"{one.label.removesuffix(' (synthetic)')} (seen as {one.composition:.2f})"
         for one in silent
     )
-    return (
-        f"these images would not show that the sample is something else: {seen}; be sure by a full "
-        "spectrum, or add images at features in which they differ (--always)"
-    )
+    advice = "be sure by a full spectrum"
+    if guard_eV is not None:
+        advice += f", or add an image at {guard_eV:.1f} eV (--always), which would show it"
+    return f"these images would not show that the sample is something else: {seen}; {advice}"
 
 
-def cautions(plan: Plan, others: Sequence[Stranger] = ()) -> list[str]:
+def cautions(
+    plan: Plan, others: Sequence[Stranger] = (), guard_eV: float | None = None
+) -> list[str]:
     """What the person at the beamline should know, in plain words.
 
-    `others` are the library's other standards, as the images would show them.
+    `others` are the library's other standards, as the images would show them, `guard_eV` an image
+    that would tell them.
     """
     share = plan.expected.share
     per_eV = float(
         np.sqrt(share @ (plan.sensitivity * plan.expected.slope(plan.energies)).sum(axis=1) ** 2)
     )
     per_od = float(np.sqrt(share @ plan.sensitivity.sum(axis=1) ** 2))
-    said = [one for one in (saturation(plan), unnoticed(plan, others)) if one]
+    said = [one for one in (saturation(plan), unnoticed(others, guard_eV)) if one]
     enough = min(0.5 * plan.rms / max(per_eV, 1e-9), LOOSEST_EV)
     goal = f"{1e3 * enough:.0f} meV"
     said.append(

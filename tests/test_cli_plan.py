@@ -76,12 +76,15 @@ def test_a_plan_for_a_stack_is_written_and_replaced(here, capsys):
         assert f"{energy:.2f}" in text
     assert "synthetic" in text
     assert "Tried on a stack" in text
+    assert facts["energy_shift_eV"] == pytest.approx(-0.4, abs=0.02)
+    assert "<li>The energies are those of the library; on the axis of" in text
     assert "--overwrite" in complaint(capsys, *arguments)
     again = ["-n", "2", "--samples", "2", "--thickness-nm", "100", "--within", "514", "541"]
     assert main(["plan", *PAIR, *again, "--overwrite"]) == 0
-    (caution,) = [
+    caution, blind = [
         one for one in capsys.readouterr().out.splitlines() if one.startswith("caution: ")
     ]
+    assert "fit any mixture of 2 standards perfectly" in blind
     assert "518.5 eV (OD 2.9)" in caution  # saturated
     assert "--highest-od 1.5" in caution
     facts = json.loads((folder / "plan.json").read_text(encoding="utf-8"))

@@ -145,7 +145,7 @@ def test_named_images_are_taken_out_of_a_stack(tmp_path):
     cs.save_stack(truth.stack, tmp_path / "full.h5")
     tree = run(tmp_path / "full.h5", few_energies={"energies": [509.0, 518.4, 532.8, 555.0]})
     assert tree["few_energies"]["optical_density"].sizes["energy"] == 4
-    with pytest.raises(RecipeError, match=r"names 530\.5 eV twice|names one image twice"):
+    with pytest.raises(RecipeError, match=r"names one image twice, that at 530\.40 eV"):
         run(tmp_path / "full.h5", few_energies={"energies": [530.48, 530.5]})
     with pytest.raises(RecipeError, match="nearest image is at"):
         run(tmp_path / "full.h5", few_energies={"energies": [480.0, 518.4]})
@@ -186,6 +186,13 @@ def test_without_standards_there_are_ratios(particle):
         ({"standards": {"select": ["alpha-V2O5"]}}, "between bounding standards"),
         ({"standards": {"select": "matched"}}, "needs clusters"),
         ({"few_energies": {"pre": 512.0}}, "no image near 512 eV"),
+        ({"few_energies": {"stxm": "nothing.h5"}}, "names a file that is not there"),
+        ({"few_energies": {"energies": [508.0, 517.2], "offset_sd": "free"}}, "and a free offset"),
+        ({"few_energies": {"energies": list(range(500, 520))}}, "12 images at most"),
+        ({"standards": {}}, r"4 images cannot tell 6 standards apart; select two"),
+        ({"composition": {"normalise": "none"}}, "takes a few images instead"),
+        ({"factorisation": {"enabled": True}}, "takes a few images instead"),
+        ({"calibration": {"stretch": True}}, "stretch is fitted to spectra"),
         (
             {"standards": {"enabled": False}, "stress": {"enabled": True, "material": MATERIAL}},
             "needs a composition",
@@ -196,6 +203,40 @@ def test_contradictions_are_refused_in_a_sentence(particle, sections, words):
     folder, _ = particle
     with pytest.raises(RecipeError, match=words):
         run(folder / "all.h5", **sections)
+
+
+def test_a_single_image_is_refused_in_a_sentence(wire, tmp_path):
+    folder, _ = wire
+    with pytest.raises(RecipeError, match=r"one image, at 508\.00 eV, cannot give a composition"):
+        run(min(folder.iterdir()))
+
+
+def test_a_recipe_with_files_of_one_sample_runs_on_no_other(particle, capsys):
+    folder, _ = particle
+    recipe = folder / "further.toml"
+    recipe.write_text('[input]\npath = "features.h5"\nfurther = ["others.h5"]\n')
+    assert main(["run", str(recipe), "--input", str(folder / "all.h5")]) == 2
+    assert "further names files of one sample" in capsys.readouterr().err
+
+
+def test_intensities_of_a_wave_that_was_converted_have_no_phase(wire, tmp_path):
+    folder, _ = wire
+    cs.save_stack(cs.open_stack(folder), tmp_path / "converted.h5")
+    tree = run(tmp_path / "converted.h5")
+    assert "phase" not in tree["few_energies"].children
+    assert "composition" in tree.children
+
+
+def test_a_report_without_composition_speaks_of_none(particle, tmp_path):
+    folder, _ = particle
+    for name, sections in (
+        ("ratios", {"standards": {"enabled": False}}),
+        ("maps", {"composition": {"enabled": False}}),
+    ):
+        run(folder / "all.h5", tmp_path / name, **sections)
+        page = (tmp_path / name / "report.html").read_text()
+        assert "because it was cut off there" not in page
+        assert "Mean after cutting off" not in page
 
 
 def test_a_few_images_taken_for_a_stack_are_told_of_the_section(particle, capsys):

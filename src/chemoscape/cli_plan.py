@@ -166,16 +166,18 @@ def plan_energies(
     """
     from json import dumps
 
+    import numpy as np
+
     from chemoscape.few_energies.alternatives import chosen_again, recommended, with_unsaturated
     from chemoscape.few_energies.comparisons import compared
     from chemoscape.few_energies.overview import Overview
     from chemoscape.few_energies.plan import require_flux
-    from chemoscape.few_energies.requirements import fewest_energies
+    from chemoscape.few_energies.requirements import fewest_energies, grid_of
     from chemoscape.few_energies.strangers import guard, strangers
     from chemoscape.report.panels import figure_png
     from chemoscape.report.plan import plan_html
     from chemoscape.report.plan_panels import plan_figure
-    from chemoscape.report.plan_words import saturation, unnoticed
+    from chemoscape.report.plan_words import no_check, saturation, shifted, unnoticed
     from chemoscape.results import none_if_not_finite, refuse_existing, results_folder
     from chemoscape.standards.folder import open_library
 
@@ -218,11 +220,21 @@ def plan_energies(
         other = strangers(pair, whole, plan.energies, mass, nuisance=how["nuisance"])
         guard_eV = None
         if any(not one.noticed for one in other):
+            grid = grid_of(expected, expected.scan(), search.within, (), how["highest_od"])
+            apart = np.abs(grid[:, None] - plan.energies).min(axis=1)
             energy, seen = guard(
-                pair, whole, plan.energies, mass, expected.scan(), nuisance=how["nuisance"]
+                pair,
+                whole,
+                plan.energies,
+                mass,
+                grid[apart >= search.spacing],
+                nuisance=how["nuisance"],
             )
             guard_eV = energy if all(one.noticed for one in seen) else None
-        facts = _facts(plan, others, tried, beam.flux) | {"guard_eV": guard_eV}
+        shift = None if overview is None else overview.energy_shift_eV
+        first = [] if stack is None or shift is None else [shifted(shift, stack.name)]
+        facts = _facts(plan, others, tried, beam.flux)
+        facts |= {"guard_eV": guard_eV, "energy_shift_eV": shift}
         facts["strangers"] = [asdict(one) for one in other]
         picture = figure_png(plan_figure(plan, others), dpi=300)
         page = plan_html(
@@ -234,6 +246,7 @@ def plan_energies(
             validation=tried,
             strangers=other,
             guard_eV=guard_eV,
+            first=first,
         )
         with results_folder(folder, overwrite=overwrite) as staging:
             (staging / "figures").mkdir()
@@ -241,7 +254,7 @@ def plan_energies(
             (staging / "plan.html").write_text(page, encoding="utf-8")
             text = dumps(none_if_not_finite(facts), indent=2, ensure_ascii=False, allow_nan=False)
             (staging / "plan.json").write_text(text + "\n", encoding="utf-8")
-    said = (saturation(plan), unnoticed(other, guard_eV))
+    said = (*first, saturation(plan), unnoticed(other, guard_eV), no_check(plan))
     cautioned = [f"caution: {one}" for one in said if one]
     answer(facts, "\n".join([*_said(plan, others, tried), *cautioned, *needs]), json)
     print(f"written to {folder}: print {folder / 'plan.html'}", file=sys.stderr)

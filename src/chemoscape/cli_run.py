@@ -45,14 +45,16 @@ def run_recipe(
     json
         Print the summary as JSON; of several stacks, a list.
     """
-    from chemoscape.recipe import parse_change, read_recipe
+    from chemoscape.recipe import parse_change, read_recipe, refuse_other_inputs
 
     changes = dict(parse_change(text) for text in set or [])
     folder = output or Path(f"{recipe.stem}-results")
     if input is not None:
         from chemoscape.batch import is_several
 
-        options = read_recipe(recipe, dict(changes)).input.options()
+        asked = read_recipe(recipe, dict(changes))
+        refuse_other_inputs(asked)
+        options = asked.input.options()
         if is_several(input, options) or not input:
             return _run_several(recipe, changes, input, folder, overwrite, json)
         changes["input.path"] = str(input[0].absolute())

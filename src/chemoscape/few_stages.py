@@ -13,7 +13,12 @@ import numpy as np
 import xarray as xr
 
 from chemoscape import stack as stacks
-from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, RecipeError
+from chemoscape.errors import (
+    ChemoscapeError,
+    ChemoscapeWarning,
+    FileFormatError,
+    RecipeError,
+)
 from chemoscape.few_energies.bounded import bounded_composition
 from chemoscape.few_energies.doubts import warn_of_little, warn_of_misfit, warn_without_pre_edge
 from chemoscape.few_energies.maps import fit_maps
@@ -75,9 +80,10 @@ def require_images(stack: xr.DataArray, recipe: Recipe) -> None:
             f"one image, at {energy[0]:.2f} eV, cannot give a composition",
             remedy="name files with others of the same field in [input] further",
         )
-    if not wanted and energy.size > MOST_ENERGIES:
+    n = len(wanted) or energy.size
+    if n > MOST_ENERGIES:
         raise RecipeError(
-            f"[few_energies] takes {MOST_ENERGIES} images at most, and the stack has {energy.size}",
+            f"[few_energies] takes {MOST_ENERGIES} images at most, and was given {n}",
             remedy="name some in [few_energies] energies, or set enabled = false to fit them all",
         )
 
@@ -87,6 +93,11 @@ def require_bounds(library: Library, stack: xr.DataArray, recipe: Recipe) -> Non
     than images.
     """
     n = len(recipe.few_energies.energies) or stack.sizes["energy"]
+    if recipe.few_energies.offset_sd == "free" and n <= len(library.names):
+        raise RecipeError(
+            f"{n} images cannot tell {len(library.names)} standards and a free offset",
+            remedy="measure one more, such as one before the edge, or give offset_sd a number",
+        )
     if len(library.names) > n:
         raise RecipeError(
             f"{n} images cannot tell {len(library.names)} standards apart",
@@ -124,7 +135,9 @@ def map_composition(
     _warn_of_calibration(how["nuisance"])
     warn_of_little(maps, library)
     known = maps.attrs | {
-        "misfit_p": warn_of_misfit(od, maps["sample"], problem),
+        "misfit_p": warn_of_misfit(
+            od, maps["sample"], problem, pixels_per_value=4 * np.pi * wanted.smooth_px**2
+        ),
         "bounds": [float(library.values.min()), float(library.values.max())],
     }
     if roles.pre is None and np.isfinite(how["nuisance"].offset_sd):
@@ -207,6 +220,8 @@ def _prepared(done: Products, recipe: Recipe) -> tuple[xr.Dataset, str]:
         )
     if recipe.composition.smooth_px > 0:
         od = smooth(od, recipe.composition.smooth_px)
+    if noise == "background" and not recipe.standards.enabled and "background" not in od:
+        return od, "none"  # ratios have a value without an error
     return (with_background_variance(od) if noise == "background" else od), noise
 
 
@@ -262,7 +277,10 @@ def phases(done: Products, recipe: Recipe) -> xr.DataArray | None:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ChemoscapeWarning)  # said of the intensities already
-        wrapped = read(recipe, channel="phase", quantity=None)
+        try:
+            wrapped = read(recipe, channel="phase", quantity=None)
+        except FileFormatError:  # the file holds the intensities of a wave, and no wave
+            return None
         if done.drift_applied:
             assert done.drift is not None  # noqa: S101 - it was applied
             # an angle jumps where it wraps: its cosine and sine do not

@@ -50,6 +50,8 @@ from chemoscape.region import Region
 from chemoscape.results.lock import only_one
 from chemoscape.standards.library import Library
 
+#: Options of opening that hold for further files too.
+SHARED_OPTIONS = ("channel", "quantity", "visit")
 #: Rows of a lazy stack that tell, as a rule, that every frame was measured.
 MEASURED_ROWS = 8
 
@@ -63,8 +65,9 @@ def read(recipe: Recipe, **otherwise: Any) -> xr.DataArray:
     options = {**recipe.input.options(), **lazy, **otherwise}
     stack = open_stack(recipe.input.path, **options)
     if recipe.input.further:
-        options.pop("energy", None)  # those are the first file's
-        others = [open_stack(path, **options) for path in recipe.input.further]
+        # what else was said is of the first file: its region, its pixel, its energies
+        same = {key: options[key] for key in SHARED_OPTIONS if key in options}
+        others = [open_stack(path, **same) for path in recipe.input.further]
         stack = join_energies([stack, *others])
     keep = measured(stack)
     for unwanted in recipe.input.drop_energies:
@@ -107,6 +110,7 @@ def kept_passes(recipe: Recipe, output: Path) -> Iterator[None]:
     work = [
         __version__,
         *fingerprint(recipe.input.path, **recipe.input.options()),
+        *(one for path in recipe.input.further for one in fingerprint(path)),
         *states_of(named_files(recipe)),
         f"memory {memory_limit()}",  # the heights of bands depend on it
         to_toml(settled),

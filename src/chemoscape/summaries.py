@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -99,7 +100,12 @@ def _checksum(recipe: Recipe, stack: xr.DataArray) -> str | None:
     """Of the input's files; those of a stack larger than memory are not read once more for it."""
     if not recipe.input.path or is_lazy(stack):
         return None
-    return checksum(Path(recipe.input.path), **recipe.input.options())
+    own = checksum(Path(recipe.input.path), **recipe.input.options())
+    if not recipe.input.further:
+        return own
+    others = [f"{checksum(path)}  {Path(path).name}\n" for path in recipe.input.further]
+    lines = "".join([f"{own}  {Path(recipe.input.path).name}\n", *others])
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def _calibration_summary(recipe: Recipe, done: Products) -> results.CalibrationSummary | None:

@@ -239,7 +239,7 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
     with log.step("read"):
         done = Products(stages.read(recipe))
         stages.refuse_too_large(done.stack, recipe)
-        if done.stack.sizes["energy"] <= MOST_ENERGIES:
+        if 2 <= done.stack.sizes["energy"] <= MOST_ENERGIES:
             log.n_images = done.stack.sizes["energy"]
     if stages.asked_to_mend(recipe):
         with log.step("artefacts"):
@@ -250,9 +250,9 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
         library = fitting_stages.standards(recipe) if fitted else None
         if few:
             few_stages.require_images(done.stack, recipe)
+            few_stages.require_stxm(recipe)
         if few and library is not None:
             few_stages.require_bounds(library, done.stack, recipe)
-            few_stages.require_stxm(recipe)
         fitting_stages.require_regions(done.stack, recipe)
     if stages.uses_detector_images(recipe):
         with log.step("optical density"):
@@ -278,7 +278,7 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
 def _map_few(done: Products, library: Library | None, recipe: Recipe, log: _Log) -> None:
     """A few images, between their bounding standards where there are any."""
     assert done.od is not None  # noqa: S101 - every run has an optical density
-    done.od = with_statistics(few_stages.choose_images(done.od, recipe), None)
+    done.od = with_statistics(blocks.loaded(few_stages.choose_images(done.od, recipe)), None)
     one_pass.take_up(done, xr.Dataset())
     done.library = library
     with log.step("few energies"):

@@ -134,7 +134,7 @@ def test_ratio_maps_without_noise_are_exact(measured, pair, with_pre):
         apart = np.abs(maps["ratio_composition"][k].values - truth.composition.values)[inside]
         assert np.nanmax(apart) < 2e-5
         ratio = maps["ratio"].values[k][inside]
-        low, high = sorted((float(maps["ratio_low"][k]), float(maps["ratio_high"][k])))
+        low, high = sorted((float(maps["ratio_first"][k]), float(maps["ratio_second"][k])))
         assert low - 1e-6 < ratio.min()
         assert ratio.max() < high + 1e-6
 

@@ -22,7 +22,14 @@ from chemoscape.batch.inputs import Measurement, find_stacks, is_several
 from chemoscape.batch.rows import Row, table_csv, values_of
 from chemoscape.console import log_defect
 from chemoscape.errors import ChemoscapeError
-from chemoscape.recipe import Recipe, make_recipe, read_recipe, refuse_contradictions, to_toml
+from chemoscape.recipe import (
+    Recipe,
+    make_recipe,
+    read_recipe,
+    refuse_contradictions,
+    refuse_other_inputs,
+    to_toml,
+)
 from chemoscape.report.batch import Line, batch_html
 from chemoscape.results import RESULTS_FILE, none_if_not_finite, summary_of, write_text
 from chemoscape.results.lock import only_one
@@ -159,6 +166,7 @@ def _as_recipe(recipe: Recipe | str | Path | Mapping[str, Any]) -> Recipe:
 
 def _refuse_impossible(recipe: Recipe, stack: Measurement) -> list[str]:
     """Say once, and before any work, what would be wrong with every stack; return notices."""
+    refuse_other_inputs(recipe)
     own = recipe.input.model_copy(update={"path": str(stack.path)})
     refuse_contradictions(recipe.model_copy(update={"input": own}))
     if recipe.standards.enabled and recipe.deconvolution.enabled:

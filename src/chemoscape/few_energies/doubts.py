@@ -72,7 +72,9 @@ def warn_without_pre_edge(maps: xr.Dataset, variable: str) -> float:
     return at_the_rim - within
 
 
-def warn_of_misfit(od: xr.Dataset, sample: xr.DataArray, problem: Problem) -> float:
+def warn_of_misfit(
+    od: xr.Dataset, sample: xr.DataArray, problem: Problem, *, pixels_per_value: float = 1.0
+) -> float:
     """Whether the sample's mean is that of a mixture of the standards.
 
     Judged by chi-squared of the mean of all sample pixels, with every error that they have in
@@ -86,6 +88,8 @@ def warn_of_misfit(od: xr.Dataset, sample: xr.DataArray, problem: Problem) -> fl
         With its variance.
     sample : DataArray (y, x) of bool
     problem : Problem
+    pixels_per_value : float
+        Pixels that share their noise: ``4π σ²`` behind a Gaussian of σ pixels.
 
     Returns
     -------
@@ -102,7 +106,8 @@ def warn_of_misfit(od: xr.Dataset, sample: xr.DataArray, problem: Problem) -> fl
     if not inside.any():
         return float("nan")
     mean = od["optical_density"].values[:, inside].mean(axis=1, dtype=np.float64)
-    counting = od["variance"].values[:, inside].mean(axis=1, dtype=np.float64) / inside.sum()
+    counting = od["variance"].values[:, inside].mean(axis=1, dtype=np.float64)
+    counting *= max(pixels_per_value, 1.0) / inside.sum()
     weights, sd, squares, degrees = problem.of_mean(mean, counting)
     names = problem.library.names
     for name, weight, error in zip(names, weights, sd, strict=True):

@@ -48,8 +48,8 @@ def with_background_variance(od: xr.Dataset) -> xr.Dataset:
     if "background" not in od:
         raise StackError(
             "the noise of these images is not known, and neither is their empty part",
-            remedy='open them as counts ([input] quantity = "counts"), so that I0 and the noise '
-            "come from the empty part",
+            remedy='open transmissions as counts ([input] quantity = "counts"), so that I0 and the '
+            "noise come from the empty part; instead of optical densities give what was recorded",
         )
     density = od["optical_density"].values
     empty = od["background"].values & np.isfinite(density).all(axis=0)

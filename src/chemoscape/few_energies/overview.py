@@ -54,7 +54,7 @@ class Overview:
         return subsample(
             self.od,
             plan.expected.library,
-            plan.energies,
+            plan.energies + self.energy_shift_eV,  # on the axis of the file
             nuisance=plan.nuisance,
             energy_shift=self.energy_shift_eV,
         )

@@ -69,8 +69,8 @@ def ratio_maps(
     Dataset
         ``ratio``, ``ratio_sd`` (counting), ``ratio_composition`` (not clipped),
         ``ratio_composition_sd`` (total, of all sources of `fit_maps`) by (feature, y, x),
-        ``feature`` in eV; ``ratio_low`` and ``ratio_high`` (feature), the ratios of the first and
-        the second standard.
+        ``feature`` in eV; ``ratio_first`` and ``ratio_second`` (feature), the ratios of the
+        standards.
 
     Raises
     ------
@@ -120,8 +120,8 @@ def ratio_maps(
         attrs = {"long_name": text, "units": "1"}
         out[name] = (("feature", "y", "x"), values.astype(np.float32), attrs)
     for name, standard, values in (
-        ("ratio_low", pair.names[0], low),
-        ("ratio_high", pair.names[1], high),
+        ("ratio_first", pair.names[0], low),
+        ("ratio_second", pair.names[1], high),
     ):
         out[name] = ("feature", values, {"long_name": f"ratio of {standard}"})
     _warn_of_equal(out)
@@ -259,7 +259,7 @@ def tells_apart(maps: xr.Dataset) -> np.ndarray:
     """Which features (n_feature,) of `ratio_maps` have another ratio for the one standard than for
     the other.
     """
-    low, high = maps["ratio_low"].values, maps["ratio_high"].values
+    low, high = maps["ratio_first"].values, maps["ratio_second"].values
     return np.asarray(np.abs(high - low) >= LEAST_CONTRAST * np.abs(high + low) / 2)
 
 

@@ -123,8 +123,8 @@ def guard(
 
     def unseen(energy: float) -> tuple[int, float, float, list[Stranger]]:
         seen = strangers(pair, others, np.append(energies, energy), areal_mass, nuisance=nuisance)
-        silent = [one for one in seen if not one.noticed]
-        return len(silent), max((one.chance for one in seen), default=0.0), energy, seen
+        silent = [one.chance for one in seen if not one.noticed]
+        return len(silent), max(silent, default=0.0), energy, seen
 
     best = min((unseen(float(one)) for one in candidates), key=lambda one: one[:3])
     return best[2], best[3]

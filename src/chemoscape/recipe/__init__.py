@@ -13,6 +13,7 @@ from chemoscape.recipe.reading import (
     parse_change,
     read_recipe,
     refuse_contradictions,
+    refuse_other_inputs,
 )
 from chemoscape.recipe.sections.common import RegionTable, Section
 from chemoscape.recipe.sections.preparation import OpenBeam
@@ -29,6 +30,7 @@ __all__ = [
     "parse_change",
     "read_recipe",
     "refuse_contradictions",
+    "refuse_other_inputs",
     "starting_recipe",
     "states_of",
     "to_toml",

@@ -106,6 +106,15 @@ def refuse_contradictions(recipe: Recipe) -> None:
         )
     route, source = recipe.deconvolution.route, recipe.composition.source
     few = recipe.few_energies.enabled
+    for name, wanted in (
+        ("[factorisation]", recipe.factorisation.enabled),
+        ('[composition] normalise = "none"', recipe.composition.normalise == "none"),
+    ):
+        if few and wanted:
+            raise RecipeError(
+                f"{name} is of spectra, and [few_energies] takes a few images instead",
+                remedy="take it away, or turn [few_energies] off",
+            )
     if few and recipe.calibration.stretch:
         raise RecipeError(
             "[calibration] stretch is fitted to spectra, and [few_energies] takes a few images",
@@ -122,7 +131,7 @@ def refuse_contradictions(recipe: Recipe) -> None:
             off = next(
                 name
                 for name in ("standards", "deconvolution", "composition")
-                if not getattr(recipe, name).enabled
+                if not getattr(recipe, name).enabled and not (few and name == "deconvolution")
             )
             raise RecipeError(
                 f"[{asking}] needs a composition, but [{off}] is off",
@@ -304,3 +313,17 @@ def _with_absolute_paths(recipe: Recipe, folder: Path) -> Recipe:
     if (folder / library).exists() or any(mark in library for mark in "/\\"):
         updates["standards"] = recipe.standards.model_copy(update={"library": absolute(library)})
     return recipe.model_copy(update=updates)
+
+
+def refuse_other_inputs(recipe: Recipe) -> None:
+    """Refuse to carry a recipe over to other stacks that names files of one sample."""
+    named = {
+        "[input] further": recipe.input.further,
+        "[few_energies] stxm": recipe.few_energies.stxm,
+    }
+    for key, files in named.items():
+        if files:
+            raise RecipeError(
+                f"{key} names files of one sample, and the recipe is to run on another",
+                remedy="put images of one sample into a folder of their own, or make a recipe each",
+            )

@@ -81,7 +81,7 @@ def starting_recipe(
         f"{path.name}: {energy.size} energies, {energy[0]:.2f} to {energy[-1]:.2f} eV, "
         f"{stack.sizes['y']} × {stack.sizes['x']} pixels, {stack.attrs['quantity']}"
     ]
-    few = 2 <= energy.size <= FEW_IMAGES
+    few = 2 <= energy.size <= FEW_IMAGES and stack.attrs["quantity"] != "optical_density"
     if few:
         changes["few_energies"] = FewEnergies(enabled=True)
     if few and not open_library(shipped).covers(energy).all():

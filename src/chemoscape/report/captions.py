@@ -229,7 +229,7 @@ def limits_of_validity(summary: RunSummary, *, synthetic: bool, illustrative: bo
             "for the whole stack."
         )
     few = summary.few_energies
-    if few is not None:
+    if few is not None and few.clipped_low is not None:
         said.append(
             "A few images cannot show what they do not contain: another phase, a wrong energy or "
             "damage looks like composition. The composition lies between the bounding standards "

@@ -112,12 +112,14 @@ def ratios_figure(maps: xr.Dataset, variable: str = "", *, note: str = "") -> Fi
             limits=robust_limits(ratio.values),
         )
     for k, ax in enumerate(lower):
-        sd = float(np.nanmedian(maps["ratio_composition_sd"][k].values))
+        known = maps["ratio_composition_sd"][k].values
+        known = known[np.isfinite(known)]
+        error = f", ± {np.median(known):.2g}" if known.size else ""
         draw_map(
             ax,
             maps["ratio_composition"][k],
-            title=f"By {features[k]:.2f} eV alone, ± {sd:.2g}",
-            label=pretty(variable),
+            title=f"By {features[k]:.2f} eV alone{error}",
+            label=pretty(variable) if variable else "composition",
             limits=tuple(maps.attrs["bounds"]),
         )
     letters([*upper, *lower])

@@ -52,14 +52,15 @@ def key_numbers(summary: RunSummary) -> list[Row]:
             if cut is not None and beyond is not None:
                 remark = f"of the sample; {100 * beyond:.1f} % by more than two sd"
                 rows.append((f"Cut off {end} the bounds", f"{100 * cut:.1f} %", remark))
-        remark = "of the map as shown; the means above are those before it was cut off"
-        rows.append(("Mean after cutting off", number(few.mean_clipped, ".3f"), remark))
+        if few.mean_clipped is not None:
+            remark = "of the map as shown; the means above are those before it was cut off"
+            rows.append(("Mean after cutting off", number(few.mean_clipped, ".3f"), remark))
         if few.sd:
             rows.append(("Error by source", _by_source(few.sd), "rms over the sample"))
         if few.misfit_p is not None:
             remark = "that images of a mixture of these standards depart as much"
             rows.append(("Fit, probability", number(few.misfit_p, ".2g"), remark))
-        else:
+        elif few.sd:
             remark = "as many images as unknowns: any phases would fit"
             rows.append(("Fit", "cannot be tested", remark))
         if few.stxm is not None:

@@ -33,6 +33,7 @@ def plan_html(
     validation: Subsampling | None = None,
     strangers: Sequence[Stranger] = (),
     guard_eV: float | None = None,
+    first: Sequence[str] = (),
 ) -> str:
     """The plan on one page of A4, without scripts and without requests.
 
@@ -52,6 +53,8 @@ def plan_html(
         Other substances as these images would show them.
     guard_eV : float, optional
         An image that would tell them, eV.
+    first : sequence of str
+        What to say before all other cautions.
 
     Returns
     -------
@@ -62,6 +65,7 @@ def plan_html(
     room.filters["formulae"] = formula_html
     template = files("chemoscape.report").joinpath("plan.html").read_text(encoding="utf-8")
     dwell = plan.dwell_ms(flux)
+    said = [*first, *cautions(plan, strangers, guard_eV)]
     rows = [
         {
             "energy": f"{energy:.2f}",
@@ -100,7 +104,7 @@ def plan_html(
             (name, f"{one.rms:.4f}", f"{one.rms / plan.rms:.2f}")
             for name, one in [*_as_numbers(others), *plan.compared.items()]
         ],
-        cautions=[f"{one[0].upper()}{one[1:]}." for one in cautions(plan, strangers, guard_eV)],
+        cautions=[f"{one[0].upper()}{one[1:]}." for one in said],
         best=thickness_advice(plan),
         validation=None if validation is None else f"{validation}.",
         picture=base64.b64encode(picture).decode("ascii"),

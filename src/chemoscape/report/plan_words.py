@@ -87,6 +87,26 @@ def unnoticed(others: Sequence[Stranger], guard_eV: float | None = None) -> str:
     return f"these images would not show that the sample is something else: {seen}; {advice}"
 
 
+def shifted(energy_shift_eV: float, file: str) -> str:
+    """Where the plan's energies lie on the axis of an overview."""
+    return (
+        f"the energies are those of the library; on the axis of {file} add {energy_shift_eV:+.3f} "
+        "eV to each"
+    ).replace("-", "−")
+
+
+def no_check(plan: Plan) -> str:
+    """Whether there are so few images that they fit any mixture."""
+    if plan.energies.size > fewest_energies(plan.expected, plan.nuisance):
+        return ""
+    free = " and a free constant" if np.isinf(plan.nuisance.offset_sd) else ""
+    return (
+        f"{plan.energies.size} images fit any mixture of {len(plan.expected.library.names)} "
+        f"standards{free} perfectly: a third substance, damage or drift goes unnoticed; one image "
+        "more costs little and shows them"
+    )
+
+
 def cautions(
     plan: Plan, others: Sequence[Stranger] = (), guard_eV: float | None = None
 ) -> list[str]:
@@ -126,13 +146,8 @@ def cautions(
         f"equal photons are not equal dose: the image at {plan.energies[worst]:.1f} eV takes "
         f"{percent(photons[worst])} of the photons and deposits {percent(dose[worst])} of the dose"
     )
-    if plan.energies.size <= fewest_energies(plan.expected, plan.nuisance):
-        free = " and a free constant" if np.isinf(plan.nuisance.offset_sd) else ""
-        said.append(
-            f"{plan.energies.size} images fit any mixture of {len(plan.expected.library.names)} "
-            f"standards{free} perfectly: a third substance, damage or drift goes unnoticed; one "
-            "image more costs little and shows them"
-        )
+    if no_check(plan):
+        said.append(no_check(plan))
     said.append(
         "energies that lie close together count as independent settings of the monochromator; if "
         "yours repeats its errors, they count as one"

@@ -29,7 +29,8 @@ class Input(Section):
     path: str = Field("", description="the stack's file, relative to the recipe")
     further: list[str] = Field(
         [],
-        description="files with other energies of the same field, brought to common pixels",
+        description="files with other energies of the same field, brought to common pixels; they "
+        "say their energies and pixels themselves",
     )
     channel: str | int = Field(
         "", description="detector channel by name or number; empty: the first"

@@ -24,11 +24,11 @@ for name, energies in {
     "features": [508.0, 515.9, 517.2, 555.0],
     "planned": [508.0, 518.5, 532.7, 539.2],
 }.items():
-    # 1. Reconstructions of the wire, 4000 photons on a pixel in each. Real ones come from
+    # 1. Reconstructions of the wire, 10,000 photons on a pixel in each. Real ones come from
     #    cs.open_stack("folder of .cxi files").
     wire = cs.simulate.nanowire(energy=energies, peak_optical_density=1.2)
     made = cs.simulate.reconstructions(
-        wire, photons=4000, pixel_follows_energy=False, ramp_rad_per_um=4.0, seed=1
+        wire, photons=10_000, pixel_follows_energy=False, ramp_rad_per_um=4.0, seed=1
     )
     # 2. OD = -2 ln(|psi|/|psi_0|) behind a Gaussian of one pixel, with the noise of the empty part.
     od = few.with_background_variance(smooth(cs.optical_density(made.intensities()), 1.0))

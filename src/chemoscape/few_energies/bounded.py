@@ -17,7 +17,7 @@ from chemoscape.chemistry.thickness import (
     thickness_per_weight,
 )
 from chemoscape.errors import ChemoscapeWarning, FitError
-from chemoscape.few_energies.doubts import THICK, THIN
+from chemoscape.few_energies.doubts import FABRICATED, THICK, THIN
 from chemoscape.standards.library import Library
 from chemoscape.standards.mixing import mean_composition
 
@@ -67,7 +67,8 @@ def bounded_composition(
     -----
     ChemoscapeWarning
         More than a tenth of the sample lies beyond a bound by two standard deviations, or cutting
-        off moves the mean by more than 0.01, or that of thin parts more than that of thick ones.
+        off moves the mean by more than 0.01, or that of thin parts by 0.02 more than that of thick
+        ones.
     """
     if refine < 1 or refine != int(refine):
         raise FitError(f"a grid cannot be refined {refine} times", remedy="give refine = 1, 2, …")
@@ -171,7 +172,7 @@ def _warn_of_one_sided(comp: xr.Dataset, name: str) -> None:
     full = np.percentile(thickness, 95)
     thin, thick = (moved[where] for where in (thickness < THIN * full, thickness > THICK * full))
     apart = float(thin.mean() - thick.mean()) if thin.size and thick.size else 0.0
-    if max(abs(float(moved.mean())), abs(apart)) > ONE_SIDED:
+    if abs(float(moved.mean())) > ONE_SIDED or abs(apart) > FABRICATED:
         warnings.warn(
             f"noise beyond the bounds was cut off, which moves {name} in the map shown by "
             f"{moved.mean():+.3f} on average and by {apart:+.3f} more in thin than in thick parts; "

@@ -19,7 +19,7 @@ demo: $(VENV)/.run  ## the paper's validation with known truth, into chemoscape-
 	$(BIN)/chemoscape demo --output chemoscape-demo --overwrite
 
 test: $(VENV)/.dev  ## all tests, warnings as errors
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -W error
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -W error
 
 lint: $(VENV)/.dev  ## style of code and docstrings
 	$(BIN)/ruff check .

@@ -19,6 +19,7 @@ import limits
 import maps
 import phantoms
 from counts import drift, optical_density
+from few_images import few_images
 from files import files
 from growth import growth
 from large import large
@@ -81,6 +82,7 @@ PARTS: dict[str, Part] = {
     "job": lambda chosen, folder: main_job(chosen.pixels, chosen.energies),
     "large": lambda chosen, folder: large(min(chosen.gigabytes, 20.0), chosen.energies, folder),
     "files": lambda chosen, folder: files(folder),
+    "few": lambda chosen, folder: few_images(),
     "particles": lambda chosen, folder: particles(),
     "stress": lambda chosen, folder: stress(chosen.unknowns),
     "whole": lambda chosen, folder: whole(),

@@ -80,7 +80,7 @@ def fit_maps(
     problem = Problem.of(known["energy"].values, pair, nuisance, energy_shift, misfit_scale)
     problem = replace(problem, typical=np.nan_to_num(np.nanmedian(cubes[1], axis=(1, 2)), nan=1.0))
     cubes.append(unsteadiness(cubes[0], registration_px))
-    planes = map_blocks(problem.planes, *cubes, leading=(problem.n_planes,), dtype=np.float64)
+    planes = map_blocks(problem.planes, *cubes, leading=(problem.n_planes,), dtype=np.float32)
     out = _dataset(problem.split(np.asarray(planes)), known, pair)
     thickness, sd = (out[name].values for name in ("thickness", "thickness_sd"))
     inside = is_thick(np.nan_to_num(thickness), sd, min_thickness)

@@ -122,6 +122,7 @@ NODES = {
 #: Rooms in the order of the design: each imports only from rooms before it.
 ROOMS = [
     "errors",
+    "journal",
     "blocks",
     "region",
     "stack",

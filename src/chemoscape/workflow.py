@@ -6,10 +6,7 @@ collects warnings and times, and writes what the recipe asks for.
 
 from __future__ import annotations
 
-import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,10 +26,10 @@ from chemoscape.decompose.energy import EnergyShift
 from chemoscape.decompose.sample import with_statistics
 from chemoscape.errors import (
     ChemoscapeError,
-    ChemoscapeWarning,
     RecipeError,
 )
 from chemoscape.few_energies.problem import MOST_ENERGIES
+from chemoscape.journal import Journal, Progress
 from chemoscape.particles.contacts import contacts
 from chemoscape.particles.table import csv_text
 from chemoscape.products import Products, chosen_composition, nodes_of
@@ -48,9 +45,6 @@ from chemoscape.report.gallery import run_figures
 from chemoscape.report.html import LARGEST_BYTES, report_html
 from chemoscape.standards.library import Library
 from chemoscape.summaries import summarise
-
-#: Called with a step's name when it begins.
-Progress = Callable[[str], None]
 
 
 def run(
@@ -118,7 +112,7 @@ def analyse(
     """
     recipe = _as_recipe(recipe)
     refuse_contradictions(recipe)
-    log = _Log(progress)
+    log = Journal(progress)
     with (
         log.listening(),
         blocks.workers(recipe.compute.threads),
@@ -195,46 +189,7 @@ def write(
     )
 
 
-class _Log:
-    """Times of the steps and the warnings raised in them."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self.progress = progress
-        self.seconds: dict[str, float] = {}
-        self.warnings: list[str] = []
-        self.n_images = 0  # of a stack of a few images
-
-    def say(self, name: str) -> None:
-        """Tell whoever watches which step begins."""
-        if self.progress is not None:
-            self.progress(name)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Announce and time one step."""
-        self.say(name)
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - start, 3)
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Keep our warnings for the summary; pass all others on."""
-        shown = warnings.showwarning
-
-        def keep(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-            if not issubclass(category, ChemoscapeWarning):
-                shown(message, category, *where, **more)
-            elif str(message) not in self.warnings:
-                self.warnings.append(str(message))
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", ChemoscapeWarning)
-            warnings.showwarning = keep
-            yield
-
-
-def _carry_out(recipe: Recipe, log: _Log) -> Products:
+def _carry_out(recipe: Recipe, log: Journal) -> Products:
     """All stages in the order of the paper's Figure 2."""
     with log.step("read"):
         done = Products(stages.read(recipe))
@@ -275,7 +230,7 @@ def _carry_out(recipe: Recipe, log: _Log) -> Products:
     return done
 
 
-def _map_few(done: Products, library: Library | None, recipe: Recipe, log: _Log) -> None:
+def _map_few(done: Products, library: Library | None, recipe: Recipe, log: Journal) -> None:
     """A few images, between their bounding standards where there are any."""
     assert done.od is not None  # noqa: S101 - every run has an optical density
     done.od = with_statistics(blocks.loaded(few_stages.choose_images(done.od, recipe)), None)
@@ -297,7 +252,7 @@ def _map_few(done: Products, library: Library | None, recipe: Recipe, log: _Log)
             done.dose = stages.dose_of(done.od, library, recipe)
 
 
-def _fit_spectra(done: Products, library: Library | None, recipe: Recipe, log: _Log) -> bool:
+def _fit_spectra(done: Products, library: Library | None, recipe: Recipe, log: Journal) -> bool:
     """Components, clusters and both routes; whether weights were found."""
     assert done.od is not None  # noqa: S101 - every run has an optical density
     if recipe.clusters.enabled:
@@ -344,7 +299,7 @@ def _fit_spectra(done: Products, library: Library | None, recipe: Recipe, log: _
     return True
 
 
-def _use_composition(done: Products, recipe: Recipe, log: _Log) -> None:
+def _use_composition(done: Products, recipe: Recipe, log: Journal) -> None:
     """What follows from the map of composition: stress, particles."""
     if recipe.stress.enabled:
         with log.step("stress"):
@@ -359,7 +314,7 @@ def _use_composition(done: Products, recipe: Recipe, log: _Log) -> None:
                 done.ensemble = particle_stages.ensemble_of(done.particles, recipe)
 
 
-def _fit_more(done: Products, library: Library, recipe: Recipe, log: _Log) -> None:
+def _fit_more(done: Products, library: Library, recipe: Recipe, log: Journal) -> None:
     """Beside the routes, on their energy axis: every standard on its own, and regions."""
     assert done.od is not None  # noqa: S101 - every run has an optical density
     found = done.direct if done.direct is not None else done.match

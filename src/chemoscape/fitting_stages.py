@@ -7,6 +7,7 @@ standards, both routes, compositions.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -231,29 +232,32 @@ def clustered_route(
     return own, _fit(od, own, recipe, energy_shift=0.0)
 
 
-def compositions(done: Products, recipe: Recipe) -> dict[str, xr.Dataset]:
-    """The composition that each route gives.
+def samples(done: Products, recipe: Recipe) -> dict[str, xr.DataArray]:
+    """Where each route finds enough of the sample for a composition, (y, x) on the maps' grid."""
+    section = recipe.composition
+    return {
+        name: composition(
+            maps, library, normalise=section.normalise, min_thickness=section.min_thickness
+        )["mask"]
+        for name, maps, library in _routes(done)
+    }
+
+
+def compositions(
+    done: Products, recipe: Recipe, inside: Mapping[str, xr.DataArray] | None = None
+) -> dict[str, xr.Dataset]:
+    """The composition that each route gives, in its `samples` or `inside` other masks.
 
     The Gaussian filter (Equation 5) acts on the optical density and the fit is made once more. For
     an unconstrained fit that is the same as filtering weights, as the paper does; non-negative
     weights have one-sided errors, which a filter behind the fit would average into a bias.
     """
     section = recipe.composition
-    routes = {
-        "direct": (done.direct, done.library),
-        "clustered": (done.clustered, done.cluster_library),
-    }
+    inside = samples(done, recipe) if inside is None else inside
     found = {}
-    for name, (maps, library) in routes.items():
-        if maps is None or library is None or done.od is None:
-            continue
-        comp = composition(
-            maps,
-            library,
-            normalise=section.normalise,
-            min_thickness=section.min_thickness,
-        )
+    for name, maps, library in _routes(done):
         if section.smooth_px > 0:
+            assert done.od is not None  # noqa: S101 - every run has an optical density
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ChemoscapeWarning)  # said already by the first fit
                 maps = _fit(
@@ -267,7 +271,7 @@ def compositions(done: Products, recipe: Recipe) -> dict[str, xr.Dataset]:
             library,
             refine=section.refine,
             normalise=section.normalise,
-            mask=comp["mask"],
+            mask=inside[name],
         ).assign_attrs(
             smooth_px=section.smooth_px, noise_length_px=section.smooth_px * section.refine
         )
@@ -279,6 +283,19 @@ def compositions(done: Products, recipe: Recipe) -> dict[str, xr.Dataset]:
                 "[composition] min_thickness",
             )
     return found
+
+
+def _routes(done: Products) -> list[tuple[str, xr.Dataset, Library]]:
+    """Name, weights and standards of every route that was taken."""
+    routes = (
+        ("direct", done.direct, done.library),
+        ("clustered", done.clustered, done.cluster_library),
+    )
+    return [
+        (name, maps, library)
+        for name, maps, library in routes
+        if maps is not None and library is not None
+    ]
 
 
 def _baseline(recipe: Recipe) -> Any:

@@ -17,9 +17,10 @@ import pytest
 
 import chemoscape as cs
 from chemoscape import batch as batches
-from chemoscape.batch.inputs import find_stacks, folder_names, is_several
+from chemoscape.batch.naming import folder_names
 from chemoscape.cli import main
 from chemoscape.errors import ChemoscapeWarning, RecipeError, ResultsError
+from chemoscape.formats.finding import find_stacks, is_several
 from chemoscape.results.lock import LOCK_FILE, only_one
 
 #: One worker, so that the stacks and the first batch are made once.

@@ -24,11 +24,13 @@ def run_recipe(
     """Carry out a recipe: stack in, maps, stress, figures and report out.
 
     Of several stacks each gets its own folder in --output, and summary.csv, summary.html and
-    summary.json compare them. The same command again keeps what is done and goes on.
+    summary.json compare them. The same command again keeps what is done and goes on. With
+    [series] enabled = true they are one sample at several times instead, and one result.
 
     Examples:
     chemoscape run wire.toml
     chemoscape run wire.toml --input 'monday/*.hdr' --output monday --set clusters.n_clusters=3
+    chemoscape run wire.toml --input 'scan_*.hdr' --set series.enabled=true
 
     Parameters
     ----------
@@ -53,11 +55,16 @@ def run_recipe(
         from chemoscape.batch import is_several
 
         asked = read_recipe(recipe, dict(changes))
-        refuse_other_inputs(asked)
+        if not asked.series.enabled:
+            refuse_other_inputs(asked)
         options = asked.input.options()
-        if is_several(input, options) or not input:
+        if asked.series.enabled and input:
+            changes["series.stacks"] = [str(one.absolute()) for one in input]
+            changes["input.path"] = ""
+        elif is_several(input, options) or not input:
             return _run_several(recipe, changes, input, folder, overwrite, json)
-        changes["input.path"] = str(input[0].absolute())
+        else:
+            changes["input.path"] = str(input[0].absolute())
     summary, text = _run_one(recipe, changes, folder, overwrite)
     answer(summary, text, json)
     return 0
@@ -120,7 +127,9 @@ def _run_one(
     with progress_bar(Path(read.input.path).name or recipe.name) as progress:
         tree = workflow.run(read, output=folder, overwrite=overwrite, progress=progress)
     summary = summary_of(tree)
-    per_eV = tree["composition"].attrs["mean_per_eV"] if "composition" in tree.children else None
+    per_eV = None
+    if "composition" in tree.children:
+        per_eV = tree["composition"].attrs.get("mean_per_eV")
     for warning in summary.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     page = f": open {folder / 'report.html'}" if read.report.enabled else ""

@@ -64,6 +64,8 @@ def run_in_lines(summary: Any, per_eV: float | None) -> str:
             "5 to 95 % of the pixels: "
             f"{number(comp.p05, '.3f')} to {number(comp.p95, '.3f')}"
         )
+    if summary.series is not None:
+        lines += _series_in_lines(summary.series)
     for name, one in summary.stress.items():
         lines.append(
             f"stress {name:<8}von Mises {number(one.von_mises_p99_MPa, '.1f')} MPa (99th "
@@ -72,6 +74,30 @@ def run_in_lines(summary: Any, per_eV: float | None) -> str:
         )
     lines.append(f"time           {sum(summary.seconds.values()):.1f} s")
     return "\n".join(lines)
+
+
+def _series_in_lines(series: Any) -> list[str]:
+    """A line for each stack of a series: time, composition with both errors, stress."""
+    unit = "" if series.time_unit == "1" else f" {series.time_unit}"
+    lines = []
+    rows = zip(
+        series.times,
+        series.composition,
+        series.composition_sd,
+        series.composition_sd_own,
+        series.moments,
+        strict=True,
+    )
+    for time, x, sd, own, one in rows:
+        told = "" if x is None else f"mean by mass {x:.4f} ± {sd or 0:.4f} (own ± {own or 0:.4f})"
+        shift = one.energy_shift_eV
+        if shift is not None and shift.value is not None:
+            told += f", energy shift {shift.value:+.3f} eV"
+        for boundary, stress in one.stress.items():
+            if stress.von_mises_p99_MPa is not None:
+                told += f", {boundary} {stress.von_mises_p99_MPa:.0f} MPa"
+        lines.append(f"{f'{time:g}{unit}':<15}{told}  {Path(one.input.path).name}")
+    return lines
 
 
 def answer(data: Any, text: str, as_json: bool) -> None:

@@ -225,11 +225,20 @@ def factorised(od: xr.Dataset, groups: xr.Dataset, recipe: Recipe) -> xr.Dataset
 
 
 def clustered_route(
-    od: xr.Dataset, groups: xr.Dataset, table: xr.Dataset, recipe: Recipe
+    od: xr.Dataset,
+    groups: xr.Dataset,
+    table: xr.Dataset,
+    recipe: Recipe,
+    *,
+    of_several: bool = False,
 ) -> tuple[Library, xr.Dataset]:
-    """Teal arrows of Figure 2: every pixel against the clusters that were matched to standards."""
+    """Teal arrows of Figure 2: every pixel against the clusters that were matched to standards.
+
+    A stack's own clusters lie on its own energy axis; those `of_several` stacks do not.
+    """
     own = library_from_clusters(groups, table)
-    return own, _fit(od, own, recipe, energy_shift=0.0)
+    shift = _energy_shift(recipe) if of_several else 0.0
+    return own, _fit(od, own, recipe, energy_shift="fit" if shift == "fit" else 0.0)
 
 
 def samples(done: Products, recipe: Recipe) -> dict[str, xr.DataArray]:

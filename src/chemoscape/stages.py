@@ -48,6 +48,7 @@ from chemoscape.recipe import OpenBeam, Recipe, named_files, states_of, to_toml
 from chemoscape.recipe.sections.outcomes import Compute
 from chemoscape.region import Region
 from chemoscape.results.lock import only_one
+from chemoscape.series.sharing import on_pixels_of
 from chemoscape.standards.library import Library
 
 #: Options of opening that hold for further files too.
@@ -56,10 +57,11 @@ SHARED_OPTIONS = ("channel", "quantity", "visit")
 MEASURED_ROWS = 8
 
 
-def read(recipe: Recipe, **otherwise: Any) -> xr.DataArray:
+def read(recipe: Recipe, *, like: xr.DataArray | None = None, **otherwise: Any) -> xr.DataArray:
     """Open the stack, leave out frames and blank regions as the recipe says.
 
-    `otherwise` are options of opening that replace the recipe's.
+    `like` is the first stack of a series, whose pixels it takes over; `otherwise` are options of
+    opening that replace the recipe's.
     """
     lazy = {"lazy": True} if on_cluster() else {}  # the workers read the file themselves
     options = {**recipe.input.options(), **lazy, **otherwise}
@@ -69,6 +71,8 @@ def read(recipe: Recipe, **otherwise: Any) -> xr.DataArray:
         same = {key: options[key] for key in SHARED_OPTIONS if key in options}
         others = [open_stack(path, **same) for path in recipe.input.further]
         stack = join_energies([stack, *others])
+    if like is not None:
+        stack = on_pixels_of(like, stack)
     keep = measured(stack)
     for unwanted in recipe.input.drop_energies:
         apart = np.abs(stack.energy.values - unwanted)
@@ -222,8 +226,21 @@ def take_out(
     return crop_common(align(stack, drift), drift), None
 
 
-def absorb(stack: xr.DataArray, recipe: Recipe) -> xr.Dataset:
-    """Counts to optical density with its variance."""
+#: What `optical_density` says of the detector's noise.
+NOISE = ("noise_counts_per_unit", "noise_source", "noise_correlation")
+
+
+def absorb(stack: xr.DataArray, recipe: Recipe, known: xr.Dataset | None = None) -> xr.Dataset:
+    """Counts to optical density with its variance.
+
+    `known` is that of the same stack before it was moved by the same fraction of a pixel in all
+    frames: then none is left as recorded whose noise would tell the counts per unit.
+    """
+    if known is not None and np.isfinite(known.attrs.get(NOISE[0]) or np.nan):
+        noise = {name: known.attrs[name] for name in NOISE}
+        section = recipe.absorbance.model_copy(update={"noise": noise[NOISE[0]]})
+        moved = recipe.model_copy(update={"absorbance": section})
+        return absorb(stack, moved).assign_attrs(noise)
     section = recipe.absorbance
     if not section.enabled and stack.attrs["quantity"] != "optical_density":
         raise RecipeError(

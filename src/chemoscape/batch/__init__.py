@@ -1,8 +1,8 @@
 """Many stacks by one recipe: a folder of results for each, one table of all, and go on where it
 stopped.
 
-`inputs` finds the stacks, `earlier` what need not be done again, `rows` makes the table; what runs
-a stack is `chemoscape.workflow`.
+`formats.finding` finds the stacks, `earlier` what need not be done again, `rows` makes the table;
+what runs a stack is `chemoscape.workflow`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any
 
 from chemoscape import fitting_stages, workflow
 from chemoscape.batch.earlier import SUMMARY, Task, look_into, state_of, tasks_of
-from chemoscape.batch.inputs import Measurement, find_stacks, is_several
 from chemoscape.batch.rows import Row, table_csv, values_of
 from chemoscape.console import log_defect
 from chemoscape.errors import ChemoscapeError
+from chemoscape.formats.finding import Measurement, find_stacks, is_several
 from chemoscape.recipe import (
     Recipe,
     make_recipe,

@@ -14,9 +14,10 @@ import h5py
 from pydantic import ValidationError
 
 from chemoscape import results
-from chemoscape.batch.inputs import Measurement, folder_names, unused
+from chemoscape.batch.naming import folder_names, unused
 from chemoscape.errors import ChemoscapeError, ResultsError
 from chemoscape.formats import checksum
+from chemoscape.formats.finding import Measurement
 from chemoscape.recipe import Recipe, named_files, states_of
 from chemoscape.recipe.files import all_files
 from chemoscape.results import RunSummary

@@ -48,6 +48,12 @@ def open_(path: Path, wanted: Wanted) -> Source:
                 str(file),
                 "open it with cs.open_results, or run with [report] keep_optical_density = true",
             )
+        if "/series" in root:
+            raise FileFormatError(
+                "holds the stacks of a series, at several times",
+                str(file),
+                "open the stack itself; cs.open_results gives all times",
+            )
         if not netcdf.is_cube(cube):
             raise FileFormatError(
                 "its optical density has no axes energy, y and x", str(file), "copy it again"

@@ -72,7 +72,15 @@ def open_composition(
             raise ResultsError(
                 "no composition is here", str(file), "run a recipe whose composition is enabled"
             )
-        return tree.children["composition"].to_dataset(inherit=False).load()
+        comp = tree.children["composition"].to_dataset(inherit=False).load()
+        if "time" in comp.dims:
+            raise ResultsError(
+                f"this series holds maps at {comp.sizes['time']} times",
+                str(file),
+                "let its recipe solve [stress] for all of them, or take one in Python: "
+                'cs.stress(tree["composition"].to_dataset().isel(time=0), …)',
+            )
+        return comp
     if pixel_um is None:
         raise StackError(
             "a picture or table does not say how large its pixels are",

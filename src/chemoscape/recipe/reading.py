@@ -86,7 +86,9 @@ def parse_change(text: str) -> tuple[str, Any]:
 
 def refuse_contradictions(recipe: Recipe) -> None:
     """Refuse, before any work, a recipe whose sections ask for what others leave out."""
-    if not recipe.input.path:
+    if recipe.series.enabled:
+        _refuse_for_a_series(recipe)
+    elif not recipe.input.path:
         raise RecipeError("[input] path is missing", remedy="name the stack's file there")
     drift = recipe.drift
     if drift.shifts and (drift.motion != "translation" or drift.channel != ""):
@@ -180,6 +182,31 @@ def refuse_contradictions(recipe: Recipe) -> None:
             '[standards] select = "matched" needs clusters, but [clusters] is off',
             remedy="turn [clusters] on, or name the standards",
         )
+
+
+def _refuse_for_a_series(recipe: Recipe) -> None:
+    """Refuse what is not done of several stacks together."""
+    series = recipe.series
+    if not series.stacks:
+        raise RecipeError(
+            "[series] stacks names no stack",
+            remedy='name them in the order of time there, such as ["scan_*.hdr"], or with --input',
+        )
+    for name, asked in (
+        ("[few_energies]", recipe.few_energies.enabled),
+        ("[particles]", recipe.particles.enabled),
+        ("[input] further", bool(recipe.input.further)),
+        ("[stress] graded", recipe.stress.enabled and recipe.stress.graded),
+        ("[stress] follow_phase", recipe.stress.enabled and recipe.stress.follow_phase is not None),
+        ("[drift] shifts", bool(recipe.drift.shifts)),
+        ("[drift] edits", bool(recipe.drift.edits)),
+    ):
+        if asked:
+            raise RecipeError(
+                f"{name} is not for a series",
+                remedy="take it away, or run each stack by itself: the same recipe without "
+                "[series], and all stacks behind --input",
+            )
 
 
 def _set(table: dict[str, Any], dotted: str, value: Any, where: str) -> None:
@@ -279,14 +306,16 @@ def _with_absolute_paths(recipe: Recipe, folder: Path) -> Recipe:
                 f"no file can lie at {text!r} ({error})", remedy="correct the path"
             ) from error
 
+    series = [absolute(one) for one in recipe.series.stacks]
     updates: dict[str, Any] = {
+        "series": recipe.series.model_copy(update={"stacks": series}),
         "input": recipe.input.model_copy(
             update={
                 "path": absolute(recipe.input.path),
                 "energies": absolute(recipe.input.energies),
                 "further": [absolute(one) for one in recipe.input.further],
             }
-        )
+        ),
     }
     if recipe.few_energies.stxm:
         stxm = absolute(recipe.few_energies.stxm)
@@ -318,6 +347,7 @@ def _with_absolute_paths(recipe: Recipe, folder: Path) -> Recipe:
 def refuse_other_inputs(recipe: Recipe) -> None:
     """Refuse to carry a recipe over to other stacks that names files of one sample."""
     named = {
+        "[series] stacks": recipe.series.stacks if recipe.series.enabled else [],
         "[input] further": recipe.input.further,
         "[few_energies] stxm": recipe.few_energies.stxm,
     }

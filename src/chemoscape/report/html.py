@@ -33,6 +33,7 @@ def report_html(
     captions: Mapping[str, tuple[str, str]] | None = None,
     standards: Iterable[Any] = (),
     notices: Iterable[str] = (),
+    moments: Mapping[str, list[list[str]]] | None = None,
 ) -> str:
     """Everything about one run in one page: warnings first, numbers, figures, limits, recipe.
 
@@ -52,6 +53,8 @@ def report_html(
         Anything with ``id, label, kind, value, source`` (and ``value_sd``).
     notices : iterable of str
         Said above everything, such as that the standards are synthetic.
+    moments : mapping, optional
+        Heading and rows of a table of the stacks of a series.
 
     Returns
     -------
@@ -72,6 +75,7 @@ def report_html(
         title=title,
         summary=summary,
         notices=list(notices),
+        moments=moments,
         numbers=key_numbers(summary),
         phases=[
             (name, _percent(share.mass_fraction), _percent(share.area_fraction))

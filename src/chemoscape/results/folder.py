@@ -26,6 +26,7 @@ WRITTEN = (
     *(
         "stress-*.vtu",
         "stress.csv",
+        "series.csv",
         "particles.csv",
         "contacts.csv",
         "particles.h5",
@@ -356,11 +357,24 @@ def write_results(
     return Path(folder)
 
 
+def _at_each_time(heading: str, spectrum: xr.DataArray) -> dict[str, np.ndarray]:
+    """A spectrum as a column; one for each time where it has several."""
+    if "time" not in spectrum.dims:
+        return {heading: spectrum.values}
+    unit = str(spectrum["time"].attrs.get("units", "1"))
+    after = "" if unit == "1" else f" {unit}"
+    times = spectrum["time"].values
+    return {
+        f"{heading} at {time:g}{after}": one
+        for time, one in zip(times, spectrum.transpose("time", "energy").values, strict=True)
+    }
+
+
 def write_spectra_csv(tree: xr.DataTree, path: str | os.PathLike[str]) -> None:
     """Write the spectra as one table: energy, mean optical density, I0, standards, clusters.
 
     Standards are as used (shifted onto the file's energy axis). A cell is empty where a spectrum
-    has no value.
+    has no value. Of a series, headings end in the time.
 
     Parameters
     ----------
@@ -373,10 +387,10 @@ def write_spectra_csv(tree: xr.DataTree, path: str | os.PathLike[str]) -> None:
     columns = {"energy_eV": spectra["energy"].values}
     for name, heading in (("mean", "mean_optical_density"), ("i0", "i0")):
         if name in spectra:
-            columns[heading] = spectra[name].values
+            columns |= _at_each_time(heading, spectra[name])
     if "standards" in spectra:
-        for one in spectra["standards"].transpose("standard", "energy"):
-            columns[f"standard {one['standard'].item()}"] = one.values
+        for name in spectra["standard"].values.tolist():
+            columns |= _at_each_time(f"standard {name}", spectra["standards"].sel(standard=name))
     clusters = tree["clustered"].children.get("clusters") if "clustered" in tree.children else None
     if clusters is not None and "spectrum" in clusters:
         onto = clusters["spectrum"].reindex(

@@ -248,6 +248,26 @@ class ParticlesSummary(_Part):
     )
 
 
+class SeriesSummary(_Part):
+    """Several stacks of one sample at several times; numbers that differ between them are in
+    `moments`, and null in the summary around it.
+    """
+
+    times: tuple[float, ...]
+    time_unit: str = Field(description='"1" where stacks are only numbered')
+    time_source: Literal["recipe", "files", "numbers"]
+    files: tuple[str, ...]
+    shift_px: tuple[tuple[float, float], ...] = Field(
+        description="(y, x) applied to lie on the first"
+    )
+    composition: tuple[float | None, ...] = Field(description="mean by mass of each stack")
+    composition_sd: tuple[float | None, ...] = Field(description="total")
+    composition_sd_own: tuple[float | None, ...] = Field(
+        description="what the stacks do not have in common"
+    )
+    moments: tuple[RunSummary, ...] = Field(description="of each stack")
+
+
 class RunSummary(_Part):
     """The numbers of one run, as in ``summary.json``; every key is there, null when not done."""
 
@@ -273,6 +293,7 @@ class RunSummary(_Part):
     damage: DamageSummary | None
     stress: dict[Literal["free", "fixed"], StressSummary]
     particles: ParticlesSummary | None = None
+    series: SeriesSummary | None = None
     warnings: tuple[str, ...]
     seconds: dict[str, float] = Field(description="wall time of each step")
     truth: dict[str, JsonValue] | None = Field(
@@ -287,9 +308,16 @@ class RunSummary(_Part):
         return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
 
 
+SeriesSummary.model_rebuild()
+RunSummary.model_rebuild()
+
+
 def summary_schema() -> dict[str, Any]:
     """JSON schema of ``summary.json``, published as ``docs/summary.schema.json``."""
+    schema = RunSummary.model_json_schema()
+    own = schema["$defs"]["RunSummary"]  # a series holds summaries itself: all is in definitions
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **RunSummary.model_json_schema(),
+        **own,
+        "$defs": schema["$defs"],
     }

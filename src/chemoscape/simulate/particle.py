@@ -42,6 +42,8 @@ def core_shell(
     i0_error: float = 0.0,
     halo_share: float = 0.0,
     halo_um: float = 1.0,
+    radii: tuple[float, float] = (CORE_RADIUS, MIXTURE_RADIUS),
+    offset_px: tuple[float, float] = (0.0, 0.0),
 ) -> Truth:
     """Simulate the paper's core-shell particle as a stack of counts, ``I = I0(E) exp(-D)``.
 
@@ -85,6 +87,10 @@ def core_shell(
         the shipped library, whose peaks are known.
     stray_light, i0_error, halo_share, halo_um : float
         Light astray, an error of the reported I0, the beam's halo: `expose`.
+    radii : (float, float)
+        Reduced radii that bound core and mixture; of a phase that grows, those at one time.
+    offset_px : (float, float)
+        How far (y, x) the particle lies from the middle of the image, in pixels.
 
     Returns
     -------
@@ -122,13 +128,18 @@ def core_shell(
             "dichroism alters the library's spectra, and the sample's own are given",
             remedy="give the dichroism to altered_library when you make them",
         )
+    if not 0 <= radii[0] <= radii[1] <= 1:
+        raise StackError(
+            f"the radii {radii[0]:g} and {radii[1]:g} of core and mixture do not rise within 0..1",
+            remedy="correct the arguments of core_shell",
+        )
     lib = open_library("lixv2o5-model") if library is None else library
     real = sample_library
     if dichroism:
         real = altered_library(
             lib.select(core, shell), dichroism=dichroism, angle_deg=angle_deg, seed=seed
         )
-    labels, thickness = _particle(shape)
+    labels, thickness = _particle(shape, radii, offset_px)
     # formula units of core and shell in one formula unit of the sample
     shares = np.select([labels == CORE, labels == MIXTURE], [1.0, core_share], 0.0)
     y, x = ((np.arange(n) + 0.5) * pixel_um for n in shape)
@@ -161,14 +172,16 @@ def core_shell(
     )
 
 
-def _particle(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def _particle(
+    shape: tuple[int, int], radii: tuple[float, float], offset: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
     """Labels of the pixels of an ellipse, and its thickness (maximum 1), tilted along x."""
     rows, columns = np.indices(shape, dtype=np.float64)
-    v = (rows - (shape[0] - 1) / 2) / (0.40 * shape[0])
-    u = (columns - (shape[1] - 1) / 2) / (0.42 * shape[1])
+    v = (rows - (shape[0] - 1) / 2 - offset[0]) / (0.40 * shape[0])
+    u = (columns - (shape[1] - 1) / 2 - offset[1]) / (0.42 * shape[1])
     radius = np.hypot(u, v)
     labels = np.select(
-        [radius < CORE_RADIUS, radius < MIXTURE_RADIUS, radius < 1], [CORE, MIXTURE, SHELL], -1
+        [radius < radii[0], radius < radii[1], radius < 1], [CORE, MIXTURE, SHELL], -1
     )
     thickness = np.sqrt(np.clip(1 - radius, 0, None)) * (1 + 0.1 * u)
     return labels, thickness / thickness.max()

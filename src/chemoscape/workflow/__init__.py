@@ -7,7 +7,8 @@ the recipe asks for; `run` does it all, and collects warnings and times.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from chemoscape.errors import ChemoscapeError, RecipeError
 from chemoscape.journal import Journal, Progress
 from chemoscape.products import Products, nodes_of
 from chemoscape.recipe import Recipe, make_recipe, read_recipe, refuse_contradictions, to_toml
+from chemoscape.results.lock import only_one
 from chemoscape.summaries import summarise
 from chemoscape.workflow.one_stack import carry_out
-from chemoscape.workflow.writing import Outcome, write
+from chemoscape.workflow.over_time import analyse_series
+from chemoscape.workflow.writing import Outcome, write, write_series
 
 __all__ = ["Outcome", "Progress", "analyse", "run", "write"]
 
@@ -37,7 +40,8 @@ def run(
     Parameters
     ----------
     recipe : Recipe, path of a TOML file, or nested tables
-        What to do; see `chemoscape.recipe`.
+        What to do; see `chemoscape.recipe`. With ``[series]`` several stacks are one sample at
+        several times, and the results have a dimension ``time``.
     output : path, optional
         Folder to write results, figures and report into; nothing is written without it. What passes
         over a stack larger than memory have found is kept beside it until then: a run that was
@@ -58,9 +62,12 @@ def run(
         Anything that the user can mend.
     """
     recipe = _as_recipe(recipe)
+    if output is not None:
+        results.refuse_existing(output, overwrite=overwrite)  # before the work, not after
+    if recipe.series.enabled:
+        return _run_series(recipe, output, overwrite, progress)
     if output is None:
         return analyse(recipe, progress=progress).tree
-    results.refuse_existing(output, overwrite=overwrite)  # before the work, not after
     with stages.kept_passes(recipe, Path(output)):
         outcome = analyse(recipe, progress=progress)
         write(outcome, output, overwrite=overwrite, progress=progress)
@@ -81,11 +88,7 @@ def analyse(
     recipe = _as_recipe(recipe)
     refuse_contradictions(recipe)
     log = Journal(progress)
-    with (
-        log.listening(),
-        blocks.workers(recipe.compute.threads),
-        blocks.cluster(recipe.compute.scheduler),
-    ):
+    with _at_work(recipe, log):
         try:
             done = carry_out(recipe, log)
         except ChemoscapeError as error:
@@ -105,6 +108,47 @@ def analyse(
             nodes_of(recipe, done), summary=summary, recipe_toml=to_toml(recipe), seed=recipe.seed
         )
     return Outcome(recipe, done, summary, tree)
+
+
+def _run_series(
+    recipe: Recipe, output: str | Path | None, overwrite: bool, progress: Progress | None
+) -> xr.DataTree:
+    """Several stacks of one sample at several times."""
+    refuse_contradictions(recipe)
+    log = Journal(progress)
+    with _alone(output):
+        with _at_work(recipe, log):
+            try:
+                outcome = analyse_series(recipe, log, progress)
+            except ChemoscapeError as error:
+                for warning in log.warnings:  # they may say why
+                    error.add_note(warning)
+                raise
+        if output is not None:
+            write_series(outcome, output, overwrite=overwrite, progress=progress)
+    return outcome.tree
+
+
+@contextmanager
+def _at_work(recipe: Recipe, log: Journal) -> Iterator[None]:
+    """Keep our warnings, and work with the threads or the cluster that the recipe names."""
+    with (
+        log.listening(),
+        blocks.workers(recipe.compute.threads),
+        blocks.cluster(recipe.compute.scheduler),
+    ):
+        yield
+
+
+@contextmanager
+def _alone(output: str | Path | None) -> Iterator[None]:
+    """One run at a time into one folder."""
+    if output is None:
+        yield
+        return
+    folder = Path(output).absolute()
+    with only_one(folder.parent, f".{folder.name}.lock", "another run"):
+        yield
 
 
 def _as_recipe(recipe: Recipe | str | Path | Mapping[str, Any]) -> Recipe:

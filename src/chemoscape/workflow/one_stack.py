@@ -6,7 +6,7 @@ import xarray as xr
 
 from chemoscape import blocks, few_stages, fitting_stages, one_pass, particle_stages, stages
 from chemoscape.decompose.energy import EnergyShift
-from chemoscape.decompose.sample import with_statistics
+from chemoscape.decompose.sample import has_statistics, with_statistics
 from chemoscape.few_energies.problem import MOST_ENERGIES
 from chemoscape.journal import Journal
 from chemoscape.particles.contacts import contacts
@@ -53,11 +53,17 @@ def standards_for(stack: xr.DataArray, recipe: Recipe) -> Library | None:
 
 
 def prepare(
-    stack: xr.DataArray, recipe: Recipe, log: Journal, *, drift: Drift | None = None
+    stack: xr.DataArray,
+    recipe: Recipe,
+    log: Journal,
+    *,
+    drift: Drift | None = None,
+    known: xr.Dataset | None = None,
 ) -> Products:
     """From what was recorded to the optical density on common pixels.
 
-    `drift` is taken out where it is known; else it is measured as the recipe says.
+    `drift` is taken out where it is known, and `known` is the optical density without it; else the
+    drift is measured as the recipe says.
     """
     done = Products(stack)
     if stages.asked_to_mend(recipe):
@@ -77,7 +83,7 @@ def prepare(
             done.stack, done.od = stages.take_out(done.stack, done.od, done.drift)
     if done.od is None:
         with log.step("optical density"):
-            done.od = stages.absorb(done.stack, recipe)
+            done.od = stages.absorb(done.stack, recipe, known)
     return done
 
 
@@ -108,12 +114,14 @@ def fit_spectra(done: Products, library: Library | None, recipe: Recipe, log: Jo
 
     Clusters and their match are kept where they are known already, of several stacks together.
     """
+    of_several = done.clusters is not None
     assert done.od is not None  # noqa: S101 - every run has an optical density
     if recipe.clusters.enabled and done.clusters is None:
         with log.step("components and clusters"):
             done.components, done.clusters, done.tree = fitting_stages.group(done.od, recipe)
-    with log.step("mean spectrum"):
-        done.od = with_statistics(done.od, done.components)
+    if not has_statistics(done.od, None):
+        with log.step("mean spectrum"):
+            done.od = with_statistics(done.od, done.components)
     if recipe.factorisation.enabled:
         assert done.clusters is not None  # noqa: S101 - the recipe has checked
         with log.step("factorisation"):
@@ -141,7 +149,7 @@ def fit_spectra(done: Products, library: Library | None, recipe: Recipe, log: Jo
         assert done.clusters is not None and done.match is not None  # noqa: S101, PT018 - checked
         with log.step("clustered route"):
             done.cluster_library, done.clustered = fitting_stages.clustered_route(
-                done.od, done.clusters, done.match, recipe
+                done.od, done.clusters, done.match, recipe, of_several=of_several
             )
     _fit_more(done, library, recipe, log)
     if recipe.damage.enabled and done.stack.attrs["quantity"] == "counts":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from chemoscape.recipe import Recipe, to_toml
 from chemoscape.report.figures import figure_png
 from chemoscape.report.gallery import run_figures
 from chemoscape.report.html import LARGEST_BYTES, report_html
+from chemoscape.report.series import SERIES_CAPTIONS, moments_table, series_figures
+from chemoscape.series.evolution import table_csv
+from chemoscape.series.moments import Moments
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,61 @@ class Outcome:
     products: Products
     summary: results.RunSummary
     tree: xr.DataTree
+
+
+@dataclass(frozen=True)
+class SeriesOutcome:
+    """A recipe carried out on a series: the products of each stack, the numbers, one tree."""
+
+    recipe: Recipe
+    moments: Moments
+    stacks: Sequence[Products]
+    summary: results.RunSummary
+    tree: xr.DataTree
+
+
+def write_series(
+    outcome: SeriesOutcome,
+    output: str | Path,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> None:
+    """Write results, figures and report of a series into a folder, all of it or nothing."""
+    recipe, done = outcome.recipe, outcome.stacks[0]
+    page, pictures = "", {}
+    if recipe.report.enabled:
+        if progress is not None:
+            progress("report")
+        drawn = series_figures(outcome.tree)
+        pictures = {name: figure_png(figure) for name, figure in drawn.items()}
+        page = report_html(
+            recipe.report.title or f"{outcome.moments.paths[0].name} and later",
+            outcome.tree,
+            outcome.summary,
+            pictures if sum(map(len, pictures.values())) < LARGEST_BYTES / 2 else drawn,
+            captions=SERIES_CAPTIONS,
+            standards=done.library.standards if done.library is not None else (),
+            notices=_notices(done),
+            moments=moments_table(outcome.tree),
+        )
+    if progress is not None:
+        progress("writing")
+    results.write_results(
+        output,
+        outcome.tree,
+        outcome.summary,
+        to_toml(recipe),
+        overwrite=overwrite,
+        report_html=page,
+        figures=pictures,
+        meshes={
+            f"stress-{field.boundary}-{number:03d}": field
+            for number, one in enumerate(outcome.stacks)
+            for field in one.fields
+        },
+        tables={"series": table_csv(outcome.tree["/series"].to_dataset())},
+    )
 
 
 def write(

@@ -1,4 +1,4 @@
-"""Which stacks a batch is to work on: names, patterns and folders in, one entry per measurement."""
+"""Which stacks are meant: names, patterns and folders in, one entry per measurement."""
 
 from __future__ import annotations
 
@@ -14,15 +14,11 @@ from chemoscape.formats import find_format, open_source, open_spectra
 
 #: What makes a name a pattern.
 WILD = re.compile(r"[*?\[]")
-#: Longest name of a results folder; file systems take 255 bytes.
-LONGEST_NAME = 80
-#: Names that Windows keeps for devices, and those of the files beside the results folders.
-RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|summary)(\..*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One stack of a batch, before its images are read.
+    """One stack, before its images are read.
 
     Parameters
     ----------
@@ -81,6 +77,7 @@ def find_stacks(
     options: Mapping[str, Any] | None = None,
     *,
     apart_from: Path | None = None,
+    asked_by: str = "--input",
 ) -> tuple[list[Measurement], list[str]]:
     """All stacks that names, patterns and folders mean, in natural order, each once.
 
@@ -96,6 +93,8 @@ def find_stacks(
         Keywords of `open_stack`.
     apart_from : Path, optional
         A folder in which patterns find nothing, such as that of the results.
+    asked_by : str
+        What named them, for messages.
 
     Returns
     -------
@@ -110,22 +109,25 @@ def find_stacks(
         Nothing was named, a pattern matches nothing, or no stack is among what it matches.
     """
     search = _Search(options or {})
-    names = [one for text in inputs for one in _expanded(text, search.options, apart_from)]
+    names = [
+        one for text in inputs for one in _expanded(text, search.options, apart_from, asked_by)
+    ]
     if not names:
-        raise RecipeError("--input names no file", remedy="name one or more stacks after it")
-    for name in sorted(dict.fromkeys(names), key=lambda one: _natural(str(one.path))):
+        raise RecipeError(f"{asked_by} names no file", remedy="name one or more stacks there")
+    for name in sorted(dict.fromkeys(names), key=lambda one: natural(str(one.path))):
         if name.path not in search.members:
             _judge(name, search)
     if not search.stacks:
         raise RecipeError(
-            f"none of the {len(names)} files that --input names is a stack ({search.left_out[0]})",
+            f"none of the {len(names)} files that {asked_by} names is a stack "
+            f"({search.left_out[0]})",
             remedy="see what a file holds with chemoscape inspect",
         )
     return list(search.stacks.values()), search.left_out
 
 
 def _expanded(
-    text: str | Path, options: Mapping[str, Any], apart_from: Path | None
+    text: str | Path, options: Mapping[str, Any], apart_from: Path | None, asked_by: str
 ) -> list[_Named]:
     """Absolute paths that one input means."""
     path = Path(text).expanduser()
@@ -143,7 +145,7 @@ def _expanded(
     if not resolved:
         raise RecipeError(
             "this folder is empty" if path.is_dir() else "no file matches this",
-            f"--input {text}",
+            f"{asked_by} {text}",
             "correct the path; chemoscape inspect says what a file holds",
         )
     return [_Named(one, by) for one in resolved]
@@ -203,52 +205,7 @@ def _is_spectra(path: Path) -> bool:
     return True
 
 
-def _natural(text: str) -> list[tuple[int, int, str]]:
-    """Sorts wire_9 before wire_10."""
+def natural(text: str) -> list[tuple[int, int, str]]:
+    """Key that sorts wire_9 before wire_10."""
     parts = re.split(r"(\d+)", text.casefold())
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
-
-
-def folder_names(paths: Sequence[Path]) -> list[str]:
-    """Names for results folders, one per stack: safe on every system, and no two alike.
-
-    Stacks of one name are told apart by as many folders above them as it takes, or by the ending.
-
-    Examples
-    --------
-    >>> folder_names([Path("/a/s.h5"), Path("/b/s.h5"), Path("/b/w 1.hdr")])
-    ['a-s', 'b-s', 'w-1']
-    >>> folder_names([Path("/a/s.h5"), Path("/a/s.npz")])
-    ['s-h5', 's-npz']
-    """
-    names = [_safe(path.stem) for path in paths]
-    for name in {name.casefold() for name in names}:
-        alike = [k for k, one in enumerate(names) if one.casefold() == name]
-        if len(alike) > 1:
-            for k, better in zip(alike, _apart([paths[k] for k in alike]), strict=True):
-                names[k] = better
-    return names
-
-
-def unused(name: str, taken: Iterable[str]) -> str:
-    """The name, with a number where it is taken already."""
-    used = {one.casefold() for one in taken}
-    number, free = 2, name
-    while free.casefold() in used:
-        free, number = f"{name}-{number}", number + 1
-    return free
-
-
-def _apart(paths: Sequence[Path]) -> list[str]:
-    """The shortest tails of paths that differ."""
-    for depth in range(2, max(len(path.parts) for path in paths)):
-        tails = [_safe("-".join([*path.parts[-depth:-1], path.stem])) for path in paths]
-        if len({tail.casefold() for tail in tails}) == len(paths):
-            return tails
-    return [_safe(path.name.replace(".", "-")) for path in paths]
-
-
-def _safe(name: str) -> str:
-    """A name without what a shell, a URL or a file system might stumble over."""
-    plain = re.sub(r"[^\w.+-]+", "-", name).strip("-.")[-LONGEST_NAME:].strip("-.") or "stack"
-    return f"{plain}-stack" if RESERVED.fullmatch(plain) else plain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -150,9 +151,18 @@ def _bring_to_the_first(every: Sequence[_One]) -> np.ndarray:
         if shift.any():
             own = one.done.drift if one.done.drift_applied else None
             drift = moved_by(own, shift, one.raw["energy"].values)
+            said = list(one.log.warnings)
+            one.log.warnings.clear()
             with one.at_work():
                 one.done = prepare(one.raw, one.recipe, one.log, drift=drift, known=one.done.od)
+            again = {_without_numbers(text) for text in one.log.warnings}
+            one.log.warnings[:0] = [text for text in said if _without_numbers(text) not in again]
     return shifts
+
+
+def _without_numbers(text: str) -> str:
+    """A warning as it is said of the same stack at another place too."""
+    return re.sub(r"\d[\d.,]*", "#", text)
 
 
 def _cut_to_common_field(every: Sequence[_One]) -> None:

@@ -22,6 +22,7 @@ from chemoscape.recipe.sections.fitting import (
 )
 from chemoscape.recipe.sections.outcomes import Compute, Particles, Report, Stress
 from chemoscape.recipe.sections.preparation import Absorbance, Artefacts, Damage, Drift, Input
+from chemoscape.recipe.sections.series import Series
 
 #: scikit-learn takes 32 bits.
 LARGEST_SEED = 2**32 - 1
@@ -33,6 +34,7 @@ class Recipe(Section):
     version: Literal[1] = 1
     seed: int = Field(0, ge=0, le=LARGEST_SEED, description="for everything drawn at random")
     input: Input = Input()
+    series: Series = Series()
     artefacts: Artefacts = Artefacts()
     drift: Drift = Drift()
     absorbance: Absorbance = Absorbance()

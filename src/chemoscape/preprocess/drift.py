@@ -231,6 +231,8 @@ def _translations(
     refined = joint_fit.refine(frames, np.flatnonzero(whole), shifts[whole], common, bright)
     if refined is not None:
         shifts[whole], sd[whole] = refined.shifts, refined.sd
+    elif len(frames) <= few_frames.UNMODELLED:
+        shifts = few_frames.closer(frames, weights, shifts, whole, match.reference)
     smooth, own = weak_frames.most_probable(shifts, sd)
     replaced = (own < LEAST_SHARE) & (sd.max(axis=1) > UNCERTAIN_PX)
     smooth -= smooth[match.reference]

@@ -9,13 +9,14 @@ from typing import Literal
 from cyclopts import App
 
 from chemoscape.cli_adding import add_standards
+from chemoscape.cli_crystals import attach, library_structures, refine_pattern
 from chemoscape.cli_library import (
-    attach,
     calibrate_standard,
     export_standards,
     scale_standards,
     set_fields,
 )
+from chemoscape.cli_peaks import fit_library_peaks
 from chemoscape.console import answer, require_figure, warnings_in_a_line
 
 standards_app = App(
@@ -24,9 +25,12 @@ standards_app = App(
 standards_app.command(add_standards, name="add")
 standards_app.command(set_fields, name="set")
 standards_app.command(attach, name="attach")
+standards_app.command(refine_pattern, name="cell")
+standards_app.command(library_structures, name="structures")
 standards_app.command(calibrate_standard, name="calibrate")
 standards_app.command(scale_standards, name="scale")
 standards_app.command(export_standards, name="export")
+standards_app.command(fit_library_peaks, name="peaks")
 
 
 @standards_app.command(name="list")

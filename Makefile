@@ -71,7 +71,7 @@ test-latest:  ## tests with the newest releases
 	.venv-latest/bin/python -m pytest -n $(JOBS) --dist loadgroup
 
 clean:  ## remove what can be made again
-	rm -rf .venv .venv-* docs/_build .pytest_cache .mypy_cache .ruff_cache chemoscape-demo
+	rm -rf .venv .venv-* docs/_build docs/gallery docs/generated .pytest_cache .mypy_cache .ruff_cache chemoscape-demo
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -14,6 +14,7 @@ from sphinx.application import Sphinx
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+import _gallery  # noqa: E402
 from _tables import write_tables  # noqa: E402
 
 import chemoscape  # noqa: E402
@@ -23,8 +24,14 @@ author = "The chemoscape developers"
 copyright = author
 version = release = chemoscape.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_gallery.gen_gallery",
+]
 exclude_patterns = ["_build", "generated"]
+sphinx_gallery_conf = {**_gallery.SETTINGS, "run_stale_examples": _gallery.package_changed()}
 default_role = "py:obj"
 
 myst_enable_extensions = ["dollarmath", "deflist"]
@@ -50,16 +57,16 @@ def render_math(translator: Any, node: nodes.Node) -> None:
 
 
 def make_generated(app: Sphinx) -> None:
-    """Reference tables, and the figures that examples draw, from the code as it is."""
+    """Reference tables, and the figure that an example draws, from the code as it is."""
     folder = HERE / "generated"
     write_tables(folder)
-    for name in ("miscalibrated", "ptychography", "stress_convergence"):
-        example = HERE.parent / "examples" / f"{name}.py"
-        picture = folder / f"{name.replace('_', '-')}.png"
-        subprocess.run([sys.executable, example, picture], check=True, capture_output=True)
+    example = HERE.parent / "examples" / "stress_convergence.py"
+    picture = folder / "stress-convergence.png"
+    subprocess.run([sys.executable, example, picture], check=True, capture_output=True)
 
 
 def setup(app: Sphinx) -> None:
     """Register the equations' renderer, and make the reference tables before pages are read."""
     app.add_html_math_renderer("mathml", (render_math, None), (render_math, None))
     app.connect("builder-inited", make_generated)
+    app.connect("build-finished", _gallery.remember_the_package)

@@ -10,7 +10,7 @@ import numpy as np
 
 import chemoscape as cs
 
-truth = cs.simulate.core_shell(poisson=True, photons=20_000)
+truth = cs.simulate.core_shell(shape=(60, 80), poisson=True, photons=20_000)
 od = cs.optical_density(truth.stack)
 groups = cs.cluster(od, cs.principal_components(od), n_clusters=2)
 

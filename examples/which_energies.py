@@ -37,7 +37,7 @@ print(f"at this dose {thick.expected.thickness_nm:.0f} nm would give {thick.rms:
 
 # 3. The same energies of an overview stack, against all of its images.
 truth = cs.simulate.core_shell(
-    core="epsilon-Li0.3V2O5", shape=(60, 80), poisson=True, photons=20_000.0
+    core="epsilon-Li0.3V2O5", shape=(45, 60), poisson=True, photons=20_000.0
 )
 od = cs.optical_density(truth.stack, i0=truth.i0)
 tried = subsample(od, pair, plan.energies, nuisance=nuisance)

@@ -293,7 +293,7 @@ def test_summary_has_exactly_the_published_keys() -> None:
         *("schema_version", "input", "units", "noise", "pixels", "drift", "energy_shift_eV"),
         *("calibration", "standards", "condition_number", "rank", "routes", "composition"),
         *("phases", "groups", "regions", "few_energies", "damage"),
-        *("stress", "particles", "series", "warnings", "seconds"),
+        *("stress", "particles", "electrochemistry", "series", "warnings", "seconds"),
     ]
     assert list(data["composition"]) == [
         *("variable", "mean_pixel", "mean_mass_weighted", "sd", "p05", "p95"),

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from chemoscape import __version__
+from chemoscape.cli_cycling import cycling
 from chemoscape.cli_particles import particles_app
 from chemoscape.cli_plan import plan_energies
 from chemoscape.cli_run import run_recipe
@@ -44,6 +45,7 @@ app.command(particles_app)
 app.command(run_recipe, name="run")
 app.command(stress_of_a_map, name="stress")
 app.command(plan_energies, name="plan")
+app.command(cycling)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

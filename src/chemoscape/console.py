@@ -64,6 +64,8 @@ def run_in_lines(summary: Any, per_eV: float | None) -> str:
             "5 to 95 % of the pixels: "
             f"{number(comp.p05, '.3f')} to {number(comp.p95, '.3f')}"
         )
+    if summary.electrochemistry is not None and summary.electrochemistry.in_words:
+        lines.append(f"charge         {summary.electrochemistry.in_words}")
     if summary.series is not None:
         lines += _series_in_lines(summary.series)
     for name, one in summary.stress.items():

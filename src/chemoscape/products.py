@@ -54,6 +54,7 @@ class Products:
     particle_spectra: xr.Dataset | None = None
     picture: xr.DataArray | None = None
     ensemble: EnsembleStatistics | None = None
+    cycling: xr.Dataset | None = None
 
 
 def chosen_maps(done: Products, recipe: Recipe) -> xr.Dataset:
@@ -85,6 +86,7 @@ def nodes_of(recipe: Recipe, done: Products) -> dict[str, xr.Dataset]:
         "/regions": done.regions,
         "/factorisation": done.parts,
         "/few_energies": done.few,
+        "/electrochemistry": done.cycling,
     }
     if done.clustered is None:
         nodes["/clustered"] = None if done.components is None else xr.Dataset()

@@ -24,6 +24,7 @@ from chemoscape.blocks import (
     on_cluster,
     reduce_blocks,
 )
+from chemoscape.electrochemistry.beside import beside_the_map
 from chemoscape.errors import (
     ChemoscapeError,
     ChemoscapeWarning,
@@ -323,6 +324,11 @@ def _other_visits(done: Products, recipe: Recipe) -> xr.Dataset:
         drift = on_one_grid(done.drift, drift, read(recipe), recorded)
         stack, od = take_out(stack, od, drift)
     return absorb(stack, recipe) if od is None else od
+
+
+def cycled(comp: xr.Dataset | None, recipe: Recipe) -> xr.Dataset:
+    """The electrode's curve, with the map's mean composition on it."""
+    return beside_the_map(recipe.electrochemistry, comp)
 
 
 def stresses(comp: xr.Dataset, recipe: Recipe) -> list[StressField]:

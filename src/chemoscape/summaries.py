@@ -91,6 +91,7 @@ def summarise(
             for one in done.fields
         },
         particles=_particles_summary(done),
+        electrochemistry=_electrochemistry_summary(done),
         warnings=tuple(warnings),
         seconds=dict(seconds),
     )
@@ -243,6 +244,18 @@ def _particles_summary(done: Products) -> results.ParticlesSummary | None:
         method=table.attrs["method"],
         median_area_um2=float(np.median(inside)) if len(inside) else None,
         statistics=None if done.ensemble is None else done.ensemble.to_dict(),
+    )
+
+
+def _electrochemistry_summary(done: Products) -> results.ElectrochemistrySummary | None:
+    if done.cycling is None:
+        return None
+    known = done.cycling.attrs
+    return results.ElectrochemistrySummary(
+        x_charge=known.get("x_curve", known["x_end"]),
+        x_charge_sd=known.get("x_curve_sd", known["x_end_sd"]),
+        z=known.get("z"),
+        in_words=known.get("placed", ""),
     )
 
 

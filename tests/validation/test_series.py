@@ -12,6 +12,7 @@ import pytest
 
 import chemoscape as cs
 from chemoscape.cli import main
+from chemoscape.electrochemistry import simulate_cycling, write_cycling
 
 RADII = ((0.25, 0.45), (0.45, 0.70), (0.65, 0.85))
 OFFSETS = ((0.0, 0.0), (1.7, -2.3), (-1.2, 3.4))
@@ -37,6 +38,13 @@ n_clusters = 3
 smooth_px = 0.0
 [damage]
 enabled = false
+[electrochemistry]
+enabled = true
+curve = "cell.csv"
+mass_mg = 1.25
+mass_sd_mg = 0.01
+active_fraction = 0.8
+series_begins = 57.0
 [stress]
 enabled = true
 mesh_size_um = 0.12
@@ -63,6 +71,9 @@ def folder(tmp_path_factory):
     for k, offset in enumerate(OFFSETS):
         truth = stack_at(k, offset, poisson=True, photons=8000.0)
         cs.save_stack(truth.stack, here / f"scan_{k}.h5")
+    # one lithium in five hours, of which the first scan sees what 57 minutes have brought
+    curve, _ = simulate_cycling(active_mg=1.0, c_rate=0.2, half_cycles=1, x_max=0.6, rest_s=0.0)
+    write_cycling(curve, here / "cell.csv")
     (here / "r.toml").write_text(RECIPE, encoding="utf-8")
     assert main(["run", str(here / "r.toml"), "--output", str(here / "out")]) == 0
     return here
@@ -142,6 +153,15 @@ def test_stress_grows_on_one_mesh(tree):
     np.testing.assert_allclose(mean / mean[0], x / x[0], rtol=0.25)
 
 
+def test_map_beside_charge_at_each_time(tree):
+    table = tree["series"].to_dataset()
+    charged = 0.2 * (np.array(TIMES) + 57.0) / 60.0
+    np.testing.assert_allclose(table["composition_by_charge"], charged, atol=0.002)
+    # 0.8 % of the mass, of all the charge that has passed
+    np.testing.assert_allclose(table["composition_by_charge_sd"], 0.008 * charged, rtol=0.1)
+    assert tree["/electrochemistry"].attrs["formula"] == "V2O5"
+
+
 def test_what_is_written(folder, tree):
     out = folder / "out"
     assert {path.name for path in out.iterdir()} == {
@@ -163,7 +183,7 @@ def test_what_is_written(folder, tree):
     assert float(rows[2]["composition"]) == pytest.approx(series["composition"][2], rel=1e-6)
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "Stacks in the order of time" in page
-    assert page.count("data:image/png") == 4
+    assert page.count("data:image/png") == 5  # the curve of the cell too
     assert "synthetic" in page
     heading = (out / "spectra.csv").read_text(encoding="utf-8").splitlines()[0]
     assert "mean_optical_density at 30 min" in heading

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from chemoscape.recipe.sections.common import Section
+from chemoscape.recipe.sections.cycling import Electrochemistry
 from chemoscape.recipe.sections.fitting import (
     Calibration,
     Clusters,
@@ -48,5 +49,6 @@ class Recipe(Section):
     damage: Damage = Damage()
     stress: Stress = Stress()
     particles: Particles = Particles()
+    electrochemistry: Electrochemistry = Electrochemistry()
     report: Report = Report()
     compute: Compute = Compute()

@@ -90,6 +90,13 @@ def refuse_contradictions(recipe: Recipe) -> None:
         _refuse_for_a_series(recipe)
     elif not recipe.input.path:
         raise RecipeError("[input] path is missing", remedy="name the stack's file there")
+    cycling = recipe.electrochemistry
+    if cycling.enabled and not os.path.isfile(cycling.curve):
+        raise RecipeError(
+            "[electrochemistry] curve is no file",
+            cycling.curve,
+            "give the path of the cycler's table, relative to the recipe",
+        )
     drift = recipe.drift
     if drift.shifts and (drift.motion != "translation" or drift.channel != ""):
         other = "motion" if drift.motion != "translation" else "channel"
@@ -317,6 +324,9 @@ def _with_absolute_paths(recipe: Recipe, folder: Path) -> Recipe:
             }
         ),
     }
+    if recipe.electrochemistry.curve:
+        curve = absolute(recipe.electrochemistry.curve)
+        updates["electrochemistry"] = recipe.electrochemistry.model_copy(update={"curve": curve})
     if recipe.few_energies.stxm:
         stxm = absolute(recipe.few_energies.stxm)
         updates["few_energies"] = recipe.few_energies.model_copy(update={"stxm": stxm})

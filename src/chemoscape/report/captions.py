@@ -55,6 +55,12 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "held; fixed: it cannot move. A real particle lies between the two. Edges at which the "
         "image cuts particles stay straight but free, unless the recipe turns that off.",
     ),
+    "electrochemistry": (
+        "Electrochemistry",
+        "Voltage against the composition that the charge gives by Faraday's law, over the phases "
+        "of equilibrium, and charge per voltage with its plateaus; the band is the mean of the map "
+        "by mass. The charge tells of the whole electrode, the map of the few particles in it.",
+    ),
     "composite": (
         "Composite of the weights",
         "The weights of the standards as colours that add up, on one scale, and each alone. "

@@ -7,12 +7,14 @@ from typing import Any
 import xarray as xr
 from matplotlib.figure import Figure
 
+from chemoscape.electrochemistry.beside import diagram_of
 from chemoscape.errors import FitError
 from chemoscape.particles.contacts import neighbours_alike
 from chemoscape.particles.findings import EnsembleStatistics
 from chemoscape.particles.recall import recall_of
 from chemoscape.report import figures
 from chemoscape.report.composites import composite_figure, picture_beside_map_figure
+from chemoscape.report.cycling import beside_figure
 from chemoscape.report.ensembles import composition_figure, sizes_figure
 from chemoscape.report.few import bounds_figure, images_figure, ratios_figure
 from chemoscape.report.matches import regions_figure
@@ -98,6 +100,9 @@ def run_figures(
     fields = [one for path, one in node.items() if path in ("/stress/free", "/stress/fixed")]
     if fields:
         drawn["stress"] = figures.stress_figure(fields, note=note)
+    if "/electrochemistry" in node:
+        curve = node["/electrochemistry"]
+        drawn["electrochemistry"] = beside_figure(curve, phases=diagram_of(curve))
     if "/particles" in node and "/composition" in node:
         drawn["particles"] = _outlined(node["/particles"], weighed[0])
     if "/particles/picture" in node:

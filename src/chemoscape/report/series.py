@@ -8,6 +8,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from chemoscape.electrochemistry.beside import diagram_of
+from chemoscape.report.cycling import beside_figure
 from chemoscape.report.panels import (
     CATEGORIES,
     DOUBLE,
@@ -71,6 +73,9 @@ def series_figures(tree: xr.DataTree) -> dict[str, Figure]:
     }
     if maps := rows_of_maps(node):
         drawn["maps"] = maps_figure(maps, node["/series"]["time"], note=note)
+    if "/electrochemistry" in node:
+        curve = node["/electrochemistry"]
+        drawn["electrochemistry"] = beside_figure(curve, phases=diagram_of(curve))
     drawn["spectra"] = spectra_figure(spectra, node.get("/clustered/clusters"))
     drawn["registration"] = registration_figure(node["/series"])
     return drawn
@@ -123,6 +128,12 @@ def _composition(ax: Axes, table: xr.Dataset) -> None:
     own = table["composition_sd_own"].values
     ax.errorbar(t, x, own, fmt="none", ecolor=colour, elinewidth=2.6, alpha=0.6)
     ax.plot(t, x, "o-", color=colour, linewidth=0.9, markersize=3.5)
+    if "composition_by_charge" in table:
+        charge, sd = (table[f"composition_by_charge{one}"].values for one in ("", "_sd"))
+        ax.errorbar(t, charge, np.nan_to_num(sd), fmt="none", ecolor=CATEGORIES[1], capsize=2)
+        ax.plot(t, charge, "s--", color=CATEGORIES[1], label="electrode, by charge")
+        ax.plot([], [], "o-", color=colour, label="map")
+        ax.legend(loc="best")
     words = str(table["composition"].attrs["long_name"]).split(":")[0]
     ax.set(title="mean composition", ylabel=pretty(words))
 
@@ -254,6 +265,10 @@ def moments_table(tree: xr.DataTree) -> dict[str, list[list[str]]]:
         columns["of it own"] = [
             f"± {number(value, '.2g')}" for value in table["composition_sd_own"].values
         ]
+    if "composition_by_charge" in table:
+        columns["by charge"] = _with_errors(
+            table, "composition_by_charge", "composition_by_charge_sd"
+        )
     if "von_mises_p99" in table:
         for boundary in table["boundary"].values.tolist():
             values = table["von_mises_p99"].sel(boundary=boundary).values

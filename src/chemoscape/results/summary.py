@@ -248,6 +248,17 @@ class ParticlesSummary(_Part):
     )
 
 
+class ElectrochemistrySummary(_Part):
+    """The composition of the map beside that of the charge."""
+
+    x_charge: float | None = Field(description="after the half cycle at which the map was taken")
+    x_charge_sd: float | None
+    z: float | None = Field(
+        description="the map's mean by mass less that, in standard deviations of the difference"
+    )
+    in_words: str
+
+
 class SeriesSummary(_Part):
     """Several stacks of one sample at several times; numbers that differ between them are in
     `moments`, and null in the summary around it.
@@ -293,6 +304,7 @@ class RunSummary(_Part):
     damage: DamageSummary | None
     stress: dict[Literal["free", "fixed"], StressSummary]
     particles: ParticlesSummary | None = None
+    electrochemistry: ElectrochemistrySummary | None = None
     series: SeriesSummary | None = None
     warnings: tuple[str, ...]
     seconds: dict[str, float] = Field(description="wall time of each step")

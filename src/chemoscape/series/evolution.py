@@ -10,11 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from chemoscape.errors import ChemoscapeWarning
+from chemoscape.electrochemistry.beside import composition_at, curve_of
+from chemoscape.errors import ChemoscapeWarning, RecipeError
 from chemoscape.products import Products, chosen_composition, chosen_maps
 from chemoscape.recipe import Recipe
 from chemoscape.results import RunSummary
-from chemoscape.series.moments import Moments
+from chemoscape.series.moments import SECONDS, Moments
 
 #: The sample's mass is kept while ions go in and out; more than this (relative) is something else.
 MASS_KEPT = 0.1
@@ -50,6 +51,7 @@ def evolution(
         stack's own energy axis, without the errors of standards, which all stacks have in common:
         a change between two stacks is known at best to the root of the sum of the squares of
         theirs), ``thickness`` (mean); ``mass_fraction(phase, time)``;
+        ``composition_by_charge`` and its sd, where the recipe has [electrochemistry];
         ``cluster_share(cluster, time)``; ``von_mises_p99`` and ``von_mises_mean`` (MPa,
         ``(boundary, time)``).
 
@@ -79,6 +81,8 @@ def evolution(
     )
     if all(one.compositions for one in stacks):
         out = out.merge(_of_compositions(stacks, summaries, recipe))
+    if recipe.electrochemistry.enabled:
+        out = out.merge(_by_charge(moments, recipe))
     if all(one.clusters is not None for one in stacks):
         out["cluster_share"] = _cluster_shares(stacks)
         _warn_of_shifts(out["energy_shift"].values)
@@ -134,6 +138,37 @@ def _of_compositions(
     out = out.assign_coords(phase=phases)
     out["mass_fraction"] = (("phase", "time"), np.reshape(shares, (len(phases), -1)), attrs)
     return out
+
+
+def _by_charge(moments: Moments, recipe: Recipe) -> xr.Dataset:
+    """Composition of the electrode by charge at the time of each stack.
+
+    Raises
+    ------
+    RecipeError
+        The times of the stacks are not known.
+    """
+    if moments.unit == "1":
+        raise RecipeError(
+            "[electrochemistry] needs the times of the stacks", remedy="give [series] times"
+        )
+    section = recipe.electrochemistry
+    seconds = SECONDS[moments.unit] * (moments.times + section.series_begins)
+    x, sd = composition_at(curve_of(section), seconds)
+    if np.isnan(x).any():
+        warnings.warn(
+            f"{np.isnan(x).sum()} of {x.size} stacks were measured before the first or after the "
+            "last record of the cycler: see [electrochemistry] series_begins",
+            ChemoscapeWarning,
+            stacklevel=4,
+        )
+    attrs = {"units": "1", "long_name": "composition of the electrode by charge"}
+    return xr.Dataset(
+        {
+            "composition_by_charge": ("time", x, attrs),
+            "composition_by_charge_sd": ("time", sd, {**attrs, "long_name": "its sd"}),
+        }
+    )
 
 
 def own_sd(comp: xr.Dataset, shift_sd: float, *, one_sided: bool) -> float:

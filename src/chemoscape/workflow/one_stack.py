@@ -28,13 +28,15 @@ def carry_out(recipe: Recipe, log: Journal) -> Products:
     done = prepare(stack, recipe, log)
     if recipe.few_energies.enabled:
         _map_few(done, library, recipe, log)
-    elif not fit_spectra(done, library, recipe, log):
-        return done
-    elif recipe.composition.enabled:
+    elif fit_spectra(done, library, recipe, log) and recipe.composition.enabled:
         with log.step("composition"):
             done.compositions = fitting_stages.compositions(done, recipe)
     if done.compositions:
         use_composition(done, recipe, log)
+    if recipe.electrochemistry.enabled:
+        with log.step("electrochemistry"):
+            known = chosen_composition(done, recipe) if done.compositions else None
+            done.cycling = stages.cycled(known, recipe)
     return done
 
 

@@ -82,6 +82,11 @@ def analyse_series(recipe: Recipe, log: Journal, progress: Progress | None) -> S
         for one in every:
             with one.at_work():
                 use_composition(one.done, one.recipe, one.log)
+    if recipe.electrochemistry.enabled:
+        with log.step("electrochemistry"):
+            curve = stages.cycled(None, recipe)
+            for one in every:
+                one.done.cycling = curve
     return _outcome(recipe, moments, every, shifts, log)
 
 

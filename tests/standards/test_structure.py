@@ -24,7 +24,8 @@ from chemoscape.standards.structure import (
     read_structure,
 )
 
-#: V2O5 of J. Solid State Chem. 123, 317 (1996), moved to the second origin of Pmmn.
+#: V2O5 with the cell of J. Solid State Chem. 123, 317 (1996) and the coordinates of Acta Cryst.
+#: C42, 1467 (1986), on the second origin of Pmmn.
 V2O5 = """\
 data_V2O5
 _publ_author_name 'A. Author'
@@ -350,3 +351,50 @@ def test_formula_and_sites_that_disagree_give_no_density(tmp_path: Path, stated:
     with pytest.warns(ChemoscapeWarning):
         assert np.isnan(attach_structure(blank(), "a.cif", one).density) == np.isnan(best)
     assert np.isnan(best) == (stated != "1.67")
+
+
+GSAS = Path(__file__).parents[1] / "crystals" / "gsas2-export.cif"
+
+
+def test_refinement_of_a_program_with_several_blocks(tmp_path: Path) -> None:
+    """What belongs to the phase is found in the blocks that it names."""
+    one = read_structure(GSAS)
+    assert (one.r_wp, one.goodness_of_fit) == (0.10823, 1.53)
+    np.testing.assert_allclose(one.cell_sd[:3], (4e-4, 1.2e-4, 1.5e-4))
+    assert (one.formula_from_sites, one.problems) == ("O5V2", ())
+    assert one.density == pytest.approx(one.density_stated, abs=1e-3)
+    attached = attach_structure(blank(), "cif/a.cif", one).record.evidence
+    assert attached.r_wp == 0.10823
+    assert attached.lattice.startswith("a = 11.5123(4), b = 3.56480(12), c = 4.37120(15) Å")
+    mine = Standard("a", "A", 0.0, energy=[510.0, 520.0], spectrum=[0.0, 1.0])
+    mine = attach_structure(
+        Standard(
+            "a",
+            "A",
+            0.0,
+            energy=[510.0, 520.0],
+            spectrum=[0.0, 1.0],
+            record=mine.record.with_(r_wp=0.05),
+        ),
+        "cif/a.cif",
+        one,
+    )
+    assert mine.record.evidence.r_wp == 0.05  # what is known is kept
+
+
+def test_of_two_patterns_the_phase_takes_its_own(tmp_path: Path) -> None:
+    text = GSAS.read_text(encoding="utf-8")
+    head, pattern = text.split("data_v2o5_pwd_0")
+    other = (
+        pattern.split("loop_\n   _pd_meas")[0]
+        .replace("0.10823", "0.33")
+        .replace("PWDR v2o5.xy", "PWDR other.xy")
+    )
+    both = written(tmp_path, f"{head}data_other_pwd_1{other}\ndata_v2o5_pwd_0{pattern}")
+    assert read_structure(both).r_wp == 0.10823
+    per_cent = text.replace("0.10823", "10.823")
+    one = read_structure(written(tmp_path, per_cent))
+    assert one.r_wp == pytest.approx(0.10823)
+    assert any("read as per cent" in problem for problem in one.problems)
+    none = read_structure(written(tmp_path, V2O5))
+    assert np.isnan([none.r_wp, none.goodness_of_fit]).all()

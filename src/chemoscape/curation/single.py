@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from chemoscape.curation.calibrating import anchor_residual
+from chemoscape.curation.diffraction import check_pattern
 from chemoscape.curation.findings import Finding, Verdict
 from chemoscape.curation.parts import parts_of
 from chemoscape.curation.purity import NOTABLE
@@ -74,6 +75,7 @@ def check_standard(
         check_table(standard, parts),
         check_scale_error(standard),
         check_structure(standard, folder),
+        check_pattern(standard, folder),
         check_anchor(standard),
     ]
     of_measurement = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from chemoscape.errors import FileFormatError, LibraryError
 from chemoscape.formats import _guard
+from chemoscape.standards._profile_fit import ProfileFit, fit_of, number_of
 from chemoscape.standards.mixing import molar_mass
 
 _LENGTHS = tuple(f"_cell_length_{axis}" for axis in "abc")
@@ -32,7 +33,6 @@ _WORK = (
     *("_journal_name_full", "_citation_journal_full", "_journal_year", "_citation_year"),
     *("_journal_paper_doi", "_citation_doi"),
 )
-_NUMBER = re.compile(r"([-+]?(\d+\.?(\d*)|\.(\d+))([eE][-+]?\d+)?)(\((\d+)\))?")
 
 #: More sites than a structure has that one would compare a spectrum with.
 _MOST_SITES = 20_000
@@ -42,18 +42,22 @@ _DAMAGED = "the file is truncated or damaged: download it again"
 
 @dataclass(frozen=True)
 class Site:
-    """An atom: element, fractional coordinates, occupancy."""
+    """An atom: element, fractional coordinates, occupancy; label, sd of its place, U (Å2)."""
 
     element: str
     place: tuple[float, float, float]
     occupancy: float
+    label: str = ""
+    place_sd: tuple[float, float, float] = (np.nan, np.nan, np.nan)
+    u_iso: float = np.nan
 
 
 @dataclass(frozen=True)
 class Block:
     """A data block that holds a cell.
 
-    ``doubts`` are sentences about what could not be read.
+    ``doubts`` are sentences about what could not be read; ``fit`` is how well a refinement of its
+    pattern went, as its own program wrote.
     """
 
     cell: tuple[float, float, float, float, float, float]
@@ -67,6 +71,7 @@ class Block:
     sites: tuple[Site, ...]
     source: str
     doubts: tuple[str, ...]
+    fit: ProfileFit = field(default_factory=ProfileFit)
 
 
 def blocks_of(path: str | Path) -> dict[str, Block]:
@@ -77,18 +82,7 @@ def blocks_of(path: str | Path) -> dict[str, Block]:
     FileFormatError
         The file is missing, damaged, no CIF, or holds no cell.
     """
-    import gemmi
-
-    file = _guard.regular_file(path)
-    text = _guard.read_text(file)
-    where = str(path)
-    try:
-        document = gemmi.cif.read_string(text)
-    except (ValueError, RuntimeError, MemoryError) as error:
-        raise FileFormatError(
-            f"is no CIF that can be read ({' '.join(str(error).split())[:100]})", where, _DAMAGED
-        ) from None
-    tables = {block.name: _table(block) for block in document}
+    tables, where = tables_of(path), str(path)
     shared = next(iter(tables.values()), {}) if len(tables) > 1 else {}
     with_cell = {name: table for name, table in tables.items() if _LENGTHS[0] in table}
     if not with_cell:
@@ -97,9 +91,34 @@ def blocks_of(path: str | Path) -> dict[str, Block]:
         )
     with_sites = {name: one for name, one in with_cell.items() if "_atom_site_fract_x" in one}
     return {
-        name: _block(table, shared, f"{where}, block {name}" if len(tables) > 1 else where)
+        name: replace(
+            _block(table, shared, f"{where}, block {name}" if len(tables) > 1 else where),
+            fit=fit_of(table, tables),
+        )
         for name, table in (with_sites or with_cell).items()
     }
+
+
+def tables_of(path: str | Path) -> dict[str, dict[str, list[str]]]:
+    """Every block of a CIF by its name: values by the names of its items, as `_table` has them.
+
+    Raises
+    ------
+    FileFormatError
+        The file is missing, damaged or no CIF.
+    """
+    import gemmi
+
+    text = _guard.read_text(_guard.regular_file(path))
+    try:
+        document = gemmi.cif.read_string(text)
+    except (ValueError, RuntimeError, MemoryError) as error:
+        raise FileFormatError(
+            f"is no CIF that can be read ({' '.join(str(error).split())[:100]})",
+            str(path),
+            _DAMAGED,
+        ) from None
+    return {block.name: _table(block) for block in document}
 
 
 def _table(block: Any) -> dict[str, list[str]]:
@@ -170,44 +189,33 @@ def _first(table: Mapping[str, Sequence[str]], *names: str) -> str:
     return next((value for value in values if value not in ("", "?", ".")), "")
 
 
-def number_of(text: str) -> tuple[float, float]:
-    """A number and its standard deviation, NaN where unknown.
-
-    Examples
-    --------
-    >>> number_of("11.544(6)"), number_of("90"), number_of("?")
-    ((11.544, 0.006), (90.0, nan), (nan, nan))
-    """
-    match = _NUMBER.fullmatch(text.strip())
-    if match is None:
-        return np.nan, np.nan
-    places = len(match[3] or match[4] or "")
-    exponent = float(f"1{match[5]}") if match[5] else 1.0
-    sd = float(f"{match[7]}e-{places}") * exponent if match[7] else np.nan
-    return float(match[1]), sd
-
-
 def _sites(table: Mapping[str, list[str]], where: str) -> tuple[tuple[Site, ...], list[str]]:
     """Atoms of the list, and what to say of those left out."""
     columns = [table.get(f"_atom_site_fract_{axis}", []) for axis in "xyz"]
     labels = table.get("_atom_site_label", [])
     symbols = table.get("_atom_site_type_symbol", labels)
     shares = table.get("_atom_site_occupancy", [])
+    thermal = table.get("_atom_site_u_iso_or_equiv", [])
+    squares = table.get("_atom_site_b_iso_or_equiv", [])
     n = len(columns[0])
     if n > _MOST_SITES:
         raise FileFormatError(f"lists {n} atoms, which no such crystal has", where, _DAMAGED)
-    if any(len(column) != n for column in columns) or len(symbols) != n:
+    if any(len(column) != n for column in (*columns, symbols)):
         raise FileFormatError("its list of atoms lacks a coordinate or a symbol", where, _DAMAGED)
     sites, left_out = [], []
     for k in range(n):
-        place = [number_of(column[k])[0] for column in columns]
+        place, sd = zip(*(number_of(column[k]) for column in columns), strict=True)
         element = _element(symbols[k])
         share = number_of(shares[k])[0] if shares else 1.0
         if not element or not np.isfinite(place).all():
             left_out.append(labels[k] if labels else symbols[k])
             continue
         share = 1.0 if np.isnan(share) else share
-        sites.append(Site(element, (place[0], place[1], place[2]), share))
+        u = number_of(thermal[k])[0] if thermal else np.nan
+        if np.isnan(u) and squares:
+            u = number_of(squares[k])[0] / (8 * np.pi**2)
+        label = labels[k] if labels else symbols[k]
+        sites.append(Site(element, place, share, label, sd, u))
     doubts = [f"its atoms {', '.join(left_out[:6])} have no place or no element"] * bool(left_out)
     return tuple(sites), doubts
 

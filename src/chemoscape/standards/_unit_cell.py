@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -100,21 +101,29 @@ def all_atoms(
     block: Block, operations: list[tuple[np.ndarray, np.ndarray]]
 ) -> list[tuple[Site, np.ndarray]]:
     """All images of each site in the cell, shape (n, 3), fractional; each place once."""
-    matrix = _orthogonal(block.cell)
+    return images(block.sites, block.cell, operations)
+
+
+def images(
+    sites: Sequence[Site],
+    cell: tuple[float, ...],
+    operations: list[tuple[np.ndarray, np.ndarray]],
+) -> list[tuple[Site, np.ndarray]]:
+    """As `all_atoms`, of sites by themselves."""
+    matrix = orthogonal(cell)
     rotations = np.array([rotation for rotation, _ in operations])
     shifts = np.array([shift for _, shift in operations])
     found = []
-    for site in block.sites:
-        images = np.mod(rotations @ np.array(site.place) + shifts, 1.0)
+    for site in sites:
         kept: list[np.ndarray] = []
-        for image in images:
+        for image in np.mod(rotations @ np.array(site.place) + shifts, 1.0):
             if all(_apart(image - other, matrix) > _SAME for other in kept):
                 kept.append(image)
         found.append((site, np.array(kept)))
     return found
 
 
-def _orthogonal(cell: tuple[float, ...]) -> np.ndarray:
+def orthogonal(cell: tuple[float, ...]) -> np.ndarray:
     """Matrix from fractional to Cartesian coordinates (Å)."""
     import gemmi
 
@@ -136,7 +145,7 @@ def closest(atoms: list[tuple[Site, np.ndarray]], cell: tuple[float, ...]) -> fl
     """Shortest distance (Å) of two atoms; those that share a place in turns do not count."""
     if not atoms or sum(len(places) for _, places in atoms) > _MOST_ATOMS:
         return np.nan
-    matrix = _orthogonal(cell)
+    matrix = orthogonal(cell)
     places = np.concatenate([places for _, places in atoms])
     shares = np.concatenate([np.full(len(places), one.occupancy) for one, places in atoms])
     shortest = np.inf
@@ -147,6 +156,14 @@ def closest(atoms: list[tuple[Site, np.ndarray]], cell: tuple[float, ...]) -> fl
             spans = (near[:, None] + _NEIGHBOURS) @ matrix.T
             shortest = min(shortest, float(np.linalg.norm(spans, axis=2).min()))
     return shortest if np.isfinite(shortest) else np.nan
+
+
+def content_of(atoms: list[tuple[Site, np.ndarray]]) -> Counter[str]:
+    """How many atoms of each element a cell holds."""
+    content: Counter[str] = Counter()
+    for site, places in atoms:
+        content[site.element] += site.occupancy * len(places)  # type: ignore[assignment]
+    return content
 
 
 def mass_of(content: Counter[str]) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import tomlkit
 from tomlkit.items import AoT, Table
@@ -94,7 +94,12 @@ def replace_standards(folder: str | Path, standards: Sequence[Standard]) -> Libr
 
 
 def attach_evidence(
-    folder: str | Path, id: str, *, cif: str | Path | None = None, pxrd: str | Path | None = None
+    folder: str | Path,
+    id: str,
+    *,
+    cif: str | Path | None = None,
+    pxrd: str | Path | None = None,
+    also: Mapping[str, Any] | None = None,
 ) -> Library:
     """Copy a structure, a diffraction pattern or both into a library, and name them in a standard.
 
@@ -108,6 +113,8 @@ def attach_evidence(
         Of the standard.
     cif, pxrd : str or Path, optional
         Copied to ``cif/`` and ``pxrd/``.
+    also : mapping, optional
+        Other fields of the standard's record that this evidence gives.
 
     Returns
     -------
@@ -139,6 +146,7 @@ def attach_evidence(
         copied[place / name] = content
     if not copied:
         raise LibraryError("there is nothing to attach", f"standard {id!r}", "give a file")
+    standard = replace(standard, record=standard.record.with_(**(also or {})))
     return _replaced(folder, [standard], copied)
 
 

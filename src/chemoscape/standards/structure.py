@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.constants import N_A
@@ -68,6 +68,9 @@ class Structure:
         Sentences about what does not agree; empty when all does.
     source : str
         First author, journal, year, doi.
+    r_wp, goodness_of_fit : float
+        Weighted profile residual (a fraction) and ``R_wp / R_expected`` of the refinement that
+        made the file, as its program wrote them.
     """
 
     formula: str
@@ -83,6 +86,8 @@ class Structure:
     closest: float = np.nan
     problems: tuple[str, ...] = ()
     source: str = ""
+    r_wp: float = np.nan
+    goodness_of_fit: float = np.nan
 
     @property
     def lattice(self) -> str:
@@ -168,8 +173,8 @@ def attach_structure(standard: Standard, path_in_folder: str, structure: Structu
     Returns
     -------
     Standard
-        With ``evidence.cif``, lattice, space group, and, where they were unknown, formula, molar
-        mass, density and its source.
+        With ``evidence.cif``, lattice, space group, R_wp, and, where they were unknown, formula,
+        molar mass, density and its source.
 
     Raises
     ------
@@ -202,11 +207,13 @@ def attach_structure(standard: Standard, path_in_folder: str, structure: Structu
         said.append(f"its space group is {group}, that of the CIF {structure.space_group}")
     for one in said:
         warnings.warn(f"{where}: {one}", ChemoscapeWarning, stacklevel=2)
-    evidence = {
+    evidence: dict[str, Any] = {
         "cif": path_in_folder,
         "lattice": record.evidence.lattice or structure.lattice,
         "space_group": group or structure.space_group,
     }
+    if np.isnan(record.evidence.r_wp):
+        evidence["r_wp"] = structure.r_wp
     if np.isnan(standard.density) and np.isfinite(density):
         evidence["density_source"] = f"{path_in_folder}, {how}"
     return replace(
@@ -250,9 +257,7 @@ def _structure(block: Block) -> Structure:
     volume = _unit_cell.volume_of(block.cell)
     operations, group, doubts = _unit_cell.symmetry_of(block)
     atoms = _unit_cell.all_atoms(block, operations)
-    content: Counter[str] = Counter()
-    for site, places in atoms:
-        content[site.element] += site.occupancy * len(places)  # type: ignore[assignment]
+    content = _unit_cell.content_of(atoms)
     formula = block.formula
     structure = Structure(
         formula=formula,
@@ -267,9 +272,15 @@ def _structure(block: Block) -> Structure:
         density_stated=block.density,
         closest=_unit_cell.closest(atoms, block.cell),
         source=block.source,
+        r_wp=block.fit.r_wp,
+        goodness_of_fit=block.fit.goodness,
     )
     return replace(
-        structure, problems=(*block.doubts, *doubts, *_problems(structure, block, atoms))
+        structure,
+        problems=(
+            *(*block.doubts, *filter(None, [block.fit.doubt]), *doubts),
+            *_problems(structure, block, atoms),
+        ),
     )
 
 

@@ -62,19 +62,6 @@ def test_without_a_mass(here, capsys):
     assert "needs compositions" in complaint(capsys, "cell.txt", "--figure", "a.png")
 
 
-def test_a_map_on_the_curve(here, capsys, demo_run):
-    arguments = ["cycling", "cell.txt", *MASS, "--mass-sd-mg", "0.02", "--results", str(demo_run)]
-    assert main([*arguments, "--after-half-cycle", "1", "--json"]) == 0
-    placed = json.loads(capsys.readouterr().out)["map"]
-    assert placed["x_curve"] == pytest.approx(1.0, abs=0.01)
-    assert placed["agrees"] is False
-    assert sum(placed["map_phases"].values()) == pytest.approx(1.0)
-    assert set(placed["voltages"]) == {"1", "2"}
-    assert "x in LixFePO4" in complaint(
-        capsys, "cell.txt", *MASS, "--formula", "FePO4", "--results", demo_run
-    )
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

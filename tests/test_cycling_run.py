@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import redirect_stdout
+from io import StringIO
 
 import pytest
 
@@ -35,15 +37,22 @@ mass_sd_mg = 0.05
 def folder(tmp_path_factory):
     """A particle, and a cell of 2 mg that was stopped at x = 0.25."""
     here = tmp_path_factory.mktemp("cell")
-    cs.save_stack(cs.simulate.core_shell(shape=(30, 40), poisson=True).stack, here / "wire.h5")
+    cs.save_stack(cs.simulate.core_shell(shape=(16, 24), poisson=True).stack, here / "wire.h5")
     curve, _ = simulate_cycling(active_mg=1.4, half_cycles=1, x_max=0.25)
     write_cycling(curve, here / "cell.csv")
     (here / "r.toml").write_text(RECIPE, encoding="utf-8")
     return here
 
 
-def test_the_map_is_placed_on_the_curve(folder, capsys):
-    assert main(["run", str(folder / "r.toml"), "--output", str(folder / "out")]) == 0
+@pytest.fixture(scope="module")
+def said(folder):
+    """What a run of the recipe says; its results lie in ``out``."""
+    with redirect_stdout(StringIO()) as out:
+        assert main(["run", str(folder / "r.toml"), "--output", str(folder / "out")]) == 0
+    return out.getvalue()
+
+
+def test_the_map_is_placed_on_the_curve(folder, said):
     tree = cs.open_results(folder / "out")
     summary = json.loads((folder / "out" / "summary.json").read_text(encoding="utf-8"))
     found, map_ = summary["electrochemistry"], summary["composition"]
@@ -52,11 +61,31 @@ def test_the_map_is_placed_on_the_curve(folder, capsys):
     total = (map_["sd"] ** 2 + found["x_charge_sd"] ** 2) ** 0.5
     assert found["z"] == pytest.approx((map_["mean_mass_weighted"] - 0.25) / total, abs=0.3)
     assert "by charge (α + ε)" in found["in_words"]
-    assert found["in_words"] in capsys.readouterr().out
+    assert found["in_words"] in said
     curve = tree["/electrochemistry"].to_dataset()
     assert curve["voltage"].dims == ("half_cycle", "x")
     assert (folder / "out" / "figures" / "electrochemistry.png").is_file()
     assert "Faraday" in (folder / "out" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("said")
+def test_the_command_line_places_the_map_of_a_run(folder, capsys):
+    """A half cycle later, and with a rest behind it, than the recipe's own curve."""
+    curve, _ = simulate_cycling(active_mg=1.4, half_cycles=2, x_max=0.25)
+    write_cycling(curve, folder / "more.csv")
+    electrode = ["--mass-mg", "2.0", "--active-fraction", "0.7", "--mass-sd-mg", "0.05"]
+    arguments = ["cycling", str(folder / "more.csv"), *electrode, "--results", str(folder / "out")]
+    mean = float(cs.open_results(folder / "out")["composition"].attrs["mean_mass_weighted"])
+    for after, x in (("1", 0.25), ("2", 0.0)):
+        assert main([*arguments, "--after-half-cycle", after, "--json"]) == 0
+        placed = json.loads(capsys.readouterr().out)["map"]
+        assert placed["x_curve"] == pytest.approx(x, abs=0.002)
+        assert placed["x_map"] == pytest.approx(mean)
+        total = (placed["x_map_sd"] ** 2 + placed["x_curve_sd"] ** 2) ** 0.5
+        assert placed["z"] == pytest.approx((placed["x_map"] - placed["x_curve"]) / total)
+    assert sum(placed["map_phases"].values()) == pytest.approx(1.0)
+    assert main([*arguments, "--formula", "FePO4"]) == 2
+    assert "x in LixFePO4" in capsys.readouterr().err
 
 
 def test_a_curve_that_is_not_there_is_missed_before_the_work(folder, capsys):

@@ -23,8 +23,8 @@ from matplotlib.figure import Figure
 from chemoscape.crystals.layers import describe_layers
 from chemoscape.crystals.model import PHASES, model_structure
 from chemoscape.crystals.rows import StructureRow
-from chemoscape.crystals.series import series_of
 from chemoscape.crystals.simulation import synthetic_pattern
+from chemoscape.crystals.structures import series_of
 from chemoscape.crystals.whole_pattern import refine_cell
 from chemoscape.report.crystal_structures import (
     NOT_MEASURED,

@@ -47,8 +47,8 @@ clean = synthetic_pattern(alpha, two_theta, "Cu", counts=8000, seed=3, shift=0.0
 foreign = 0.04 * 8000 * calculated_pattern(rutile, two_theta, "Cu", shift=0.03)
 counts = clean.intensity + np.random.default_rng(4).poisson(foreign)
 pattern = replace(clean, intensity=counts, sd=np.sqrt(np.maximum(counts, 1)))
-start = alpha.with_cell((11.594, 3.521, 4.433, 90.0, 90.0, 90.0))
-found = weigh_pattern(pattern, start, [rutile])
+start = (11.594, 3.521, 4.433, 90.0, 90.0, 90.0)
+found = weigh_pattern(pattern, alpha, [rutile], start=start)
 print(found)
 for doubt in found.doubts:
     print(f"doubt: {doubt}")
@@ -60,6 +60,7 @@ figure = pattern_figure(found, calculated=overlay(found.fit, alpha), title="α-V
 error = np.abs(np.subtract(found.fit.cell[:3], alpha.cell[:3]))
 first = found.extra[0]
 assert error.max() < 5e-4
+assert len(found.doubts) == 1  # of the foreign lines
 assert (error < 4 * np.array(found.fit.cell_sd[:3])).all()
 assert abs(first.two_theta - 0.03 - 27.43) < 0.04  # rutile (110), with the offset
 assert first.phases == ("rutile",)

@@ -139,7 +139,7 @@ def refine_pattern(
     shift
         Offset of the angles that is refined; default: displacement for a tube, else zero.
     background
-        Number of Chebyshev polynomials.
+        Number of Chebyshev polynomials; 15 to 20 under an amorphous hump.
     reach
         Share by which the cell may differ from the CIF's when the start is searched.
     other
@@ -208,7 +208,7 @@ def library_structures(
     json
         Print as JSON.
     """
-    from chemoscape.crystals.series import structures_of
+    from chemoscape.crystals.structures import structures_of
     from chemoscape.standards.folder import open_library
 
     require_figure(figure)

@@ -38,17 +38,17 @@ class ElectrodeOptions:
     current_offset_sd_mA: Annotated[float | None, Parameter(name="--current-offset-sd-ma")] = None
     "Standard deviation of a current that flows unseen, mA."
     formula: str = "V2O5"
-    "Of the host without ions."
+    "Formula of the host without ions: FePO4 for LiFePO4."
     ion: str = "Li"
-    "That goes in."
+    "Element that goes in."
     electrons: int = 1
-    "That come with each ion."
+    "Electrons that come with each ion: 1 for Li, 2 for Mg."
     start_x: float = 0.0
-    "Composition at the first record."
+    "Composition at the first record: 1 for fresh LiFePO4."
     start_x_sd: float | None = None
     "Its standard deviation."
     weighed_x: float = 0.0
-    "Composition of the active material when it was weighed."
+    "Composition of the active material when it was weighed: 1 for LiFePO4."
     phases: Path | None = None
     "TOML file of phases; default: those of LixV2O5 for V2O5."
 
@@ -73,7 +73,7 @@ class ReadingOptions:
     "Columns that cannot be told, by heading or number, as voltage=3 'capacity=Q (mAh)'."
     unit: Words = None
     "Units that the headings do not give, as current=mA."
-    decimal: Literal["", ".", ","] = ""
+    decimal: Literal[".", ","] | None = None
     "Mark before decimals, where it cannot be told."
     positive_current: Literal["charge", "discharge"] | None = None
     "What a positive current does; default: what raises the voltage is charge."
@@ -104,6 +104,8 @@ def cycling(
     chemoscape cycling cell.txt --mass-mg 3.2 --active-fraction 0.7 --figure cell.png
     chemoscape cycling cell.txt --mass-mg 3.2 --active-fraction 0.7 --results wire-results
     chemoscape cycling sphere.csv wire.csv --mass-mg 3.2 2.9 --active-fraction 0.7 --figure 6a.png
+    chemoscape cycling lfp.mpt --formula FePO4 --start-x 1 --weighed-x 1 --mass-mg 9 \
+--active-fraction 0.9
     chemoscape cycling odd.csv --column voltage=2 capacity=3 --unit capacity=mAh/g
 
     Parameters
@@ -122,6 +124,8 @@ def cycling(
         Print the numbers as JSON.
     """
     from chemoscape.electrochemistry import lithiation, open_cycling
+    from chemoscape.electrochemistry.in_words import facts_of, in_lines, placed_in_numbers
+    from chemoscape.electrochemistry.writing import write_records
 
     require_figure(figure)
     with warnings_in_a_line():
@@ -139,7 +143,7 @@ def cycling(
                 group if len(group) > 1 else group[0],
                 columns=columns,
                 units=units,
-                decimal=read.decimal,
+                decimal=read.decimal or "",
                 positive_current=read.positive_current,
             )
             if masses or curve["charge"].attrs["units"] == "mAh/g":
@@ -151,12 +155,12 @@ def cycling(
         if figure is not None:
             _draw(opened, diagram, placement, figure)
         if csv is not None:
-            _write_table(opened, csv)
-        facts = {name: _facts(curve) for name, curve in opened.items()}
+            write_records(opened, csv)
+        facts = {name: facts_of(curve) for name, curve in opened.items()}
         data: dict[str, Any] = {"curves": facts}
         if placement is not None:
-            data["map"] = _placed(placement)
-        answer(data, _text(facts, placement), json)
+            data["map"] = placed_in_numbers(placement)
+        answer(data, in_lines(facts, placement), json)
     for made_file in (figure, csv):
         if made_file is not None:
             print(f"written: {made_file}", file=sys.stderr)
@@ -222,96 +226,6 @@ def _placement(
     )
 
 
-def _facts(curve: xr.Dataset) -> dict[str, Any]:
-    """The numbers of one curve."""
-    from chemoscape.electrochemistry import half_cycles, hysteresis, plateaus
-
-    found, halves = plateaus(curve), half_cycles(curve)
-
-    def rows(data: xr.Dataset, dim: str) -> list[dict[str, Any]]:
-        names = [name for name in data.variables if data[name].dims == (dim,) and name != dim]
-        return [{str(n): data[n].values[k].item() for n in names} for k in range(data.sizes[dim])]
-
-    facts: dict[str, Any] = {
-        "attributes": dict(curve.attrs),
-        "half_cycles": rows(halves, "half_cycle"),
-        "coulombic_efficiency": halves["coulombic_efficiency"].values.tolist(),
-        "plateaus": rows(found, "plateau"),
-        "hysteresis": rows(hysteresis(found), "pair"),
-        "records": curve.sizes["point"],
-        "capacity_units": halves["capacity"].attrs["units"],
-    }
-    for one in facts["plateaus"]:
-        one["half_cycle"] += 1
-    if "x" in curve:
-        facts["x_end"] = float(curve["x"].values[-1])
-        facts["x_end_sd"] = float(curve["x_sd"].values[-1])
-    return facts
-
-
-def _placed(placement: Placement) -> dict[str, Any]:
-    """A placement for a machine."""
-    from dataclasses import asdict
-
-    more = ("difference", "difference_sd", "z", "agrees")
-    return {**asdict(placement), **{name: getattr(placement, name) for name in more}}
-
-
-def _text(facts: dict[str, dict[str, Any]], placement: Placement | None) -> str:
-    """The numbers in lines."""
-    lines = []
-    for name, one in facts.items():
-        attrs = one["attributes"]
-        lines.append(f"{name}: {one['records']} records, charge by {attrs['charge_from']}")
-        for k, half in enumerate(one["half_cycles"]):
-            lines.append(_half_line(k, half, one["capacity_units"]))
-        for plateau in one["plateaus"]:
-            lines.append(_plateau_line(plateau))
-        for pair in one["hysteresis"]:
-            low, high = (one["plateaus"][pair[key]]["potential"] for key in ("discharge", "charge"))
-            lines.append(
-                f"  hysteresis   {1e3 * pair['hysteresis']:.1f} ± "
-                f"{1e3 * pair['hysteresis_sd']:.1f} mV between {low:.3f} and {high:.3f} V"
-            )
-        if "x_end" in one:
-            sd = one["x_end_sd"]
-            said = f"± {sd:.4f}" if sd == sd else "(no error of mass or current was given)"
-            lines.append(f"  at the end   {attrs['variable']} = {one['x_end']:.4f} {said}")
-    if placement is not None:
-        lines.append(f"map          {placement}")
-        for half, volts in placement.voltages.items():
-            lines.append(f"  at the map's composition half cycle {half} has {volts:.3f} V")
-    return "\n".join(lines)
-
-
-def _half_line(k: int, half: dict[str, Any], units: str) -> str:
-    """One half cycle."""
-    way = "charge" if half["direction"] > 0 else "discharge"
-    line = f"  half cycle {k + 1:<2}{way:<11}{half['capacity']:.4g} {units}"
-    if "specific_capacity" in half and units != "mAh/g":
-        line += f", {half['specific_capacity']:.1f} mAh/g"
-    if "x_start" in half:
-        line += f", x {half['x_start']:.3f} to {half['x_end']:.3f}"
-    if half.get("c_rate", 0.0) > 0:
-        line += f", C/{1 / half['c_rate']:.3g}"
-    line += f", mean {half['voltage_mean']:.3f} V"
-    if half["returned"] == half["returned"]:
-        line += f", {100 * half['returned']:.1f} % of the one before"
-    return line
-
-
-def _plateau_line(one: dict[str, Any]) -> str:
-    """One plateau."""
-    way = "charge" if one["direction"] > 0 else "discharge"
-    line = (
-        f"  plateau      {one['potential']:.4f} ± {one['potential_sd']:.4f} V on {way} "
-        f"{one['half_cycle']}, {100 * one['share']:.0f} % of its capacity"
-    )
-    if "x_low" in one:
-        line += f", x {one['x_low']:.3f} to {one['x_high']:.3f} (± {one['x_edge_sd']:.3f})"
-    return line
-
-
 def _draw(
     opened: dict[str, xr.Dataset],
     diagram: PhaseDiagram | None,
@@ -327,34 +241,3 @@ def _draw(
             "the figure needs compositions", remedy="give --mass-mg and --active-fraction"
         )
     save_figure(cycling_figure(opened, phases=diagram, placement=placement), path)
-
-
-def _write_table(opened: dict[str, xr.Dataset], path: Path) -> None:
-    """All records of all curves."""
-    import csv
-    import io
-
-    from chemoscape.results import write_text
-
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    wanted = (
-        *("time", "current", "voltage", "charge", "direction", "half_cycle"),
-        *("specific_capacity", "x", "x_sd_scale", "x_sd"),
-    )
-    names = [name for name in wanted if any(name in curve for curve in opened.values())]
-    units = next(iter(opened.values()))
-    heads = [
-        f"{name} ({units[name].attrs['units']})"
-        if name in units and units[name].attrs.get("units", "1") != "1"
-        else name
-        for name in names
-    ]
-    writer.writerow(["curve", *heads])
-    for label, curve in opened.items():
-        columns = [curve[name].values if name in curve else None for name in names]
-        for k in range(curve.sizes["point"]):
-            cells = ["" if column is None else column[k] for column in columns]
-            cells = ["" if cell != cell else cell for cell in cells]
-            writer.writerow([label, *(f"{c:.9g}" if c != "" else "" for c in cells)])
-    write_text(path, text.getvalue())

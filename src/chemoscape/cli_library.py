@@ -62,43 +62,6 @@ def set_fields(
     return 0
 
 
-def attach(library: Path, id: str, /, *, cif: Path | None = None, pxrd: Path | None = None) -> int:
-    """Copy a structure (CIF) or a diffraction pattern into a library, as evidence of a standard.
-
-    Formula and density come from the structure where the standard has none; `check` compares them
-    where it has.
-
-    Examples:
-    chemoscape standards attach my-v2o5 alpha --cif v2o5.cif --pxrd batch-12.xy
-
-    Parameters
-    ----------
-    library
-        Folder of the library.
-    id
-        Of the standard.
-    cif
-        Crystal structure.
-    pxrd
-        Powder diffraction pattern, in any format: it is kept, not read.
-    """
-    from chemoscape.report.tables import standard_line
-    from chemoscape.standards.changing import attach_evidence
-
-    with warnings_in_a_line():
-        now = attach_evidence(library, id, cif=cif, pxrd=pxrd)
-    one = now.select(id).standards[0]
-    evidence = one.record.evidence
-    print(f"attached in {library}:\n{standard_line(one)}")
-    for name, text in (
-        ("structure", f"{evidence.space_group}, {evidence.lattice}" if evidence.cif else ""),
-        ("density", f"{one.density:g} g/cm3" if one.density == one.density else ""),
-    ):
-        if text:
-            print(f"  {name}: {text}")
-    return 0
-
-
 def calibrate_standard(
     library: Path,
     /,

@@ -34,7 +34,8 @@ def fit_library_peaks(
     Parameters
     ----------
     library
-        A shipped library's name, or a folder with library.toml.
+        A shipped library's name, or a folder with library.toml: `standards add` makes one of your
+        spectra.
     edge
         A model that is at hand: "V L3" (the default) or "O K" of V2O5 and its relatives.
     model
@@ -83,7 +84,7 @@ def fit_library_peaks(
     said = [str(fit), ""]
     if trends:
         said.append(f"per unit of {opened.variable}:")
-        said += [str(one) for one in trends] or []
+        said += [str(one) for one in trends]
     else:
         said.append(why)
     if opened.synthetic:

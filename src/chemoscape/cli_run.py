@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,15 +60,20 @@ def run_recipe(
             refuse_other_inputs(asked)
         options = asked.input.options()
         if asked.series.enabled and input:
-            changes["series.stacks"] = [str(one.absolute()) for one in input]
+            changes["series.stacks"] = [_placed(one) for one in input]
             changes["input.path"] = ""
         elif is_several(input, options) or not input:
             return _run_several(recipe, changes, input, folder, overwrite, json)
         else:
-            changes["input.path"] = str(input[0].absolute())
+            changes["input.path"] = _placed(input[0])
     summary, text = _run_one(recipe, changes, folder, overwrite)
     answer(summary, text, json)
     return 0
+
+
+def _placed(path: Path) -> str:
+    """A path or pattern from here; in quotes no shell has put the home folder for its ~."""
+    return str(Path(os.path.expanduser(path)).absolute())
 
 
 def _run_several(

@@ -79,7 +79,7 @@ def test_errors_are_those_of_drawn_structures(v2o5):
     """Coordinates and cell drawn with their standard deviations scatter distances as is said."""
     rng = np.random.default_rng(2)
     drawn = []
-    for _ in range(600):
+    for _ in range(300):
         sites = []
         for site in v2o5.sites:
             sd = np.nan_to_num(np.array(site.place_sd))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 
 from chemoscape.crystals.evidence import weigh_pattern
 from chemoscape.crystals.extra_lines import extra_lines
+from chemoscape.crystals.pattern import Pattern
 from chemoscape.crystals.profile import Profile, lines_of
 from chemoscape.crystals.radiation import radiation
+from chemoscape.crystals.reflections import reflections, relative_intensities
 from chemoscape.crystals.simulation import calculated_pattern, overlay, synthetic_pattern
 from chemoscape.crystals.whole_pattern import refine_cell
 
@@ -106,7 +109,7 @@ def test_feet_of_asymmetric_lines_are_no_other_phase(v2o5, crystal_of):
     for y, n in ((plain, 0), (plain + more, 1)):
         drawn = np.random.default_rng(0).poisson(y).astype(float)
         made = synthetic_pattern(v2o5, X)
-        found = weigh_pattern(replace(made, intensity=drawn, sd=np.sqrt(drawn)), v2o5)
+        found = weigh_pattern(replace(made, intensity=drawn, sd=np.sqrt(drawn)), v2o5, reach=0)
         assert found.fit.serial_factor > 1.3
         assert (len(found.extra) > 0) == bool(n)
         if n:
@@ -125,3 +128,59 @@ def test_a_length_that_no_line_tells_is_not_claimed(v2o5):
     assert found.fit.cell[2] == pytest.approx(c, abs=4 * found.fit.cell_sd[2])
     assert "not determined" in found.fit.lattice
     assert any("a and b cannot be told" in one for one in found.doubts)
+
+
+def drawn(y, counts=20_000, seed=0):
+    """Counts of a pattern of Cu Kα."""
+    n = np.random.default_rng(seed).poisson(counts * y / y.max() + 150).astype(float)
+    return Pattern(X, n, np.sqrt(n), radiation("Cu"), sd_from="counts")
+
+
+def test_a_hump_and_feet_of_broad_lines_are_no_phases(v2o5):
+    """Amorphous scattering; and thin flakes, which broaden all but the lines with l = 0."""
+    plain = calculated_pattern(v2o5, X)
+    hump = plain + 0.2 * np.exp(-0.5 * ((X - 23) / 3.5) ** 2)
+    cu = radiation("Cu")
+    found = reflections(v2o5, 1.7, 12)
+    area = relative_intensities(v2o5, found, cu)
+    thin = found.hkl[:, 2] != 0
+    broad = sum(
+        lines_of(X, found.d[one], Profile(w=w), cu).value @ area[one]
+        for one, w in ((thin, 0.03), (~thin, 0.007))
+    )
+    for y in (hump, broad):
+        fit = refine_cell(drawn(y), v2o5, reach=0)
+        assert fit.goodness > 2
+        assert extra_lines(fit) == ()
+
+
+def test_lines_of_the_tube_are_named(v2o5):
+    """2 % of Kβ and 2 % of tungsten: at 18.25° the first, of (001), by Bragg's law."""
+    more = 0.02 * (calculated_pattern(v2o5, X, 1.392234) + calculated_pattern(v2o5, X, 1.476409))
+    found = extra_lines(refine_cell(drawn(calculated_pattern(v2o5, X) + more), v2o5, reach=0))
+    by_hand = 2 * np.degrees(np.arcsin(1.392234 / (2 * v2o5.cell[2])))
+    first = next(one for one in found if abs(one.two_theta - by_hand) < 0.06)
+    assert first.phases == ("Kβ of 0 0 1",)
+    assert any("W Lα of 0 0 1" in one.phases for one in found)
+
+
+def test_fine_steps_take_no_more_memory(v2o5):
+    """A line is matched every tenth of a width, not at every point: else 1.6 GB here."""
+    fit = refine_cell(synthetic_pattern(v2o5, X, counts=4000), v2o5, reach=0)
+    fine = np.linspace(X[0], X[-1], 8_000)
+    made = synthetic_pattern(v2o5, fine, counts=4000)
+    calculated, ground = (np.interp(fine, X, y) for y in (fit.calculated, fit.background))
+    tracemalloc.start()
+    extra_lines(replace(fit, pattern=made, calculated=calculated, background=ground))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3e8
+
+
+def test_the_cell_is_compared_with_the_structures_wherever_the_fit_began(v2o5):
+    start = (11.562, 3.514, 4.418, 90.0, 90.0, 90.0)
+    found = weigh_pattern(synthetic_pattern(v2o5, X, counts=4000), v2o5, start=start)
+    assert found.fit.start == start
+    assert found.doubts == ()
+    loose = replace(found, fit=replace(found.fit, r_wp=found.fit.r_wp / 4))
+    assert "times better than noise allows" in loose.doubts[0]

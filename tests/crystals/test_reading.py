@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -52,10 +53,16 @@ def test_columns_however_they_are_written(tmp_path, name, text):
 def test_wavelength_of_the_header_and_assumed_ones(tmp_path):
     for line, expected in (
         ("# Wavelength: 0.4137 A", 0.4137),
+        ("# wavelength = 0,7093 A", 0.709317),
+        ("# Wavelength: 4.137e-11 m", 0.4137),
+        ("wavelength (nm) 0.04137", 0.4137),
+        ("wavelength 0.04137 nm", 0.4137),
         ("' lambda=1.54187", 1.540593),
     ):
         path = written(tmp_path, "a.xy", f"{line}\n" + rows("{x:.2f} {y:.0f}"))
-        found = read_pattern(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ChemoscapeWarning)  # of Mo Kα1
+            found = read_pattern(path)
         assert found.radiation.wavelength == pytest.approx(expected, abs=1e-6)
         assert found.wavelength_from == "file"
     head = "# K-Alpha2 / K-Alpha1 ratio 0.5\n# anode Cu, K-Alpha1 1.540598\n"
@@ -68,11 +75,11 @@ def test_wavelength_of_the_header_and_assumed_ones(tmp_path):
     assert found.wavelength_from == "assumed"
 
 
-@pytest.mark.parametrize("axis", ["q", "d"])
+@pytest.mark.parametrize("axis", ["q", "q_nm", "d"])
 def test_other_axes_become_angles(tmp_path, axis):
     d = 1.5406 / 2 / np.sin(np.radians(X / 2))
-    values = 2 * np.pi / d if axis == "q" else d
-    head = "Q (1/A) I" if axis == "q" else "d-spacing (A), I"
+    values = {"q": 2 * np.pi / d, "q_nm": 20 * np.pi / d, "d": d}[axis]
+    head = {"q": "Q (1/A) I", "q_nm": "# q_nm^-1 I", "d": "d-spacing (A), I"}[axis]
     lines = "\n".join(f"{v:.8f} {y:.0f}" for v, y in zip(values, Y, strict=True))
     path = written(tmp_path, "a.xy", f"{head}\n{lines}")
     found = read_pattern(path, wavelength="Cu Ka1")  # said by the header
@@ -128,7 +135,10 @@ def test_what_is_no_pattern_is_refused_in_a_sentence(tmp_path):
         read_pattern(written(tmp_path, "a.xrdml", "<xrdMeasurements/>"))
     for text, match in (
         ("10 1\n20 2\n", "holds 2 rows"),
-        ("\n".join(f"{x:.2f} 5" for x in X[::-1] % 10.5), "do not all rise"),
+        (rows("{x:.2f} {y:.0f}") + "\n" + rows("{x:.2f} {y:.0f}"), "10 follows 11.95 in row 41"),
+        (f"{X[0]} 0.05 {X[-1]}\n" + rows("{x:.2f} {y:.0f} {s:.2f}"), "10 follows 10 in row 2"),
+        ("\n".join(f"{x:.2f} 0" for x in X), "intensities run from 0 to 0"),
+        ("\n".join(f"{x:.2f} {x}e300" for x in X), "intensities run from"),
         ("\n".join(f"{x + 175:.2f} 5" for x in X), "between 0 and 180"),
         (rows("{x:.2f} {y:.0f}") + "\n" + "1 2 3\n" * 5, "rows of 2 numbers"),
         ("\n".join(f"{x:.2f} nan" for x in X), "no numbers"),
@@ -157,3 +167,14 @@ def test_any_damage_ends_in_a_sentence(tmp_path_factory, start, n, new):
     path = written(tmp_path_factory.mktemp("xy"), "a.xy", text[:start] + new + text[start + n :])
     with contextlib.suppress(ChemoscapeError):
         read_pattern(path, wavelength="Cu")
+
+
+@pytest.mark.parametrize(("third", "said"), [("1.0", "constant"), ("0", "constant"), ("", "")])
+def test_a_third_column_that_is_no_sd_is_said(tmp_path, third, said):
+    """Rigaku's column of attenuators, and an sd of zero where nothing was counted."""
+    lines = rows("{x:.2f} {y:.0f} " + (third or "{s:.3f}"))
+    if not third:
+        lines, said = lines.replace("31.623", "0.000"), "not positive"
+    with pytest.warns(ChemoscapeWarning, match=f"third column is {said}"):
+        found = read_pattern(written(tmp_path, "a.ras", lines), wavelength="Cu")
+    np.testing.assert_allclose(found.sd, np.sqrt(Y))

@@ -15,7 +15,7 @@ from chemoscape.crystals.reflections import (
     relative_intensities,
     squared_factors,
 )
-from chemoscape.errors import ChemoscapeError, FitError, LibraryError
+from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, FitError, LibraryError
 
 CU = radiation("Cu")
 
@@ -164,6 +164,8 @@ def test_radiation_by_name_and_wavelength():
     assert radiation(1.54187).wavelengths == CU.wavelengths  # the mean names the doublet
     assert radiation(1.5406).name == "Cu Kα1"
     assert radiation("0.4137").polarised
+    with pytest.warns(ChemoscapeWarning, match="write Cu if the tube is meant"):
+        assert radiation(1.54).polarised
     assert np.isnan(radiation("Mo").two_theta(np.array([0.1]))).all()
 
 

@@ -24,6 +24,8 @@ from chemoscape.electrochemistry import (
     simulate_cycling,
     write_cycling,
 )
+from chemoscape.electrochemistry._records import Records
+from chemoscape.electrochemistry._sequence import sequence_of
 from chemoscape.errors import ChemoscapeWarning, FitError, LibraryError
 from chemoscape.recipe.sections.cycling import Electrochemistry, PhaseRange
 
@@ -225,3 +227,28 @@ def test_plateaus_refuse_what_is_no_curve():
         plateaus(curve.isel(point=slice(0, points.n)))
     with pytest.raises(FitError, match="smoothing"):
         plateaus(curve, smoothing_V=0.0)
+
+
+def test_what_no_host_does_is_said():
+    """A lithiated cathode taken for an empty one; a mass in grams."""
+    curve, _ = simulate_cycling()
+    curve["charge"] = -curve["charge"]  # charged first, as LiFePO4 is
+    given = {"active_fraction": 1.0, "formula": "FePO4"}
+    with pytest.warns(ChemoscapeWarning, match=r"falls to -0\.\d+, below none"):
+        lithiation(curve, mass_mg=1.0, **given)
+    lithiation(curve, mass_mg=1.0, start_x=1.0, weighed_x=1.0, **given)
+    with pytest.warns(ChemoscapeWarning, match="is the mass in mg"):
+        lithiation(curve, mass_mg=0.001, **given)
+
+
+def test_a_touch_of_current_is_no_half_cycle():
+    """Ten records of a charge too small to count: numbers of half cycles do not move by one."""
+    curve, _ = simulate_cycling(half_cycles=1)
+    n = 10
+    touch = curve.isel(point=slice(0, n)).copy(deep=True)
+    seconds = 2.0 * np.arange(curve.sizes["point"] + n)
+    current = np.r_[np.full(n, 0.01), np.full(curve.sizes["point"], -5.0)]
+    voltage = np.r_[touch["voltage"].values + 0.001 * np.arange(n), curve["voltage"].values]
+    order = sequence_of(Records(voltage, time=seconds, current=current), "here", None)
+    assert set(order.half.tolist()) == {0}
+    assert (order.direction[n:] == -1).all()

@@ -1,15 +1,19 @@
 """The same curve in the manner of each cycler gives the same charge: names, units, marks, clocks.
 
 Headings and forms of numbers are those of published exports (Land, Neware, Arbin, Maccor, BioLogic,
-Basytec); the numbers below them are ours, so that the charge is known in closed form.
+Basytec, Novonix, Digatron); the numbers below them are ours, so that the charge is known in closed
+form.
 """
 
 from __future__ import annotations
+
+import datetime as dt
 
 import numpy as np
 import pytest
 
 from chemoscape.electrochemistry import open_cycling
+from chemoscape.electrochemistry._cells import dates
 
 
 def hms(seconds, form="{:d}:{:02d}:{:02d}"):
@@ -214,10 +218,58 @@ def blanks(known):
     return lines("   ", ["Test Time", "Current (mA)", "Voltage (V)"], rows).encode()
 
 
+def biologic_signed(known):
+    """A counter that is negative on discharge and begins anew at each change; a blank in names."""
+    head = ["mode", "Ns", "time/s", "Ewe/V", "<I>/mA", "Q charge/discharge/mA.h", "half cycle"]
+    counter = np.sign(known.current) * known.capacity
+    rows = [
+        [
+            *("1", str(known.step[k]), f"{known.time[k]:.3f}", f"{known.voltage[k]:.5f}"),
+            *(f"{known.current[k]:.6f}", f"{counter[k]:.7f}", "0"),
+        ]
+        for k in range(known.time.size)
+    ]
+    text = lines("\t", head, rows, ["EC-Lab ASCII FILE", "Nb header lines : 3", ""])
+    return text.replace(".", ",").encode("latin-1")
+
+
+def novonix(known):
+    """One capacity that falls on discharge and rises on charge, through zero."""
+    head = ["Date and Time", "Cycle Number", "Step Type", "Run Time (h)", "Current (A)"]
+    head += ["Potential (V)", "Capacity (Ah)", "Temperature (°C)"]
+    kinds = {1: "9", 2: "0", 3: "7"}
+    rows = [
+        [
+            *("2026-01-15 09:00:00 AM", "1", kinds[known.step[k]], f"{known.time[k] / 3600:.8f}"),
+            *(f"{known.current[k] / 1000:.9f}", f"{known.voltage[k]:.6f}"),
+            *(f"{(known.charge[k] + 0.504) / 1000:.10f}", "25"),
+        ]
+        for k in range(known.time.size)
+    ]
+    return lines(",", head, rows, ["[Summary]", "[End Summary]", "[Data]"]).encode()
+
+
+def digatron(known):
+    """Units in square brackets in a row of their own; three letters for states."""
+    head = ["Step", "Status", "Prog Time", "Step Time", "Cycle", "Voltage", "Current", "AhAccu"]
+    units = ["", "", "", "", "", "[V]", "[A]", "[Ah]"]
+    words = {1: "DCH", 2: "PAU", 3: "CHA"}
+    rows = [units] + [
+        [
+            *(str(known.step[k]), words[known.step[k]], hms(known.time[k]), hms(known.since[k])),
+            *("1", f"{known.voltage[k]}".replace(".", ",")),
+            *(f"{known.current[k] / 1000:.7f}".replace(".", ","), "0,0"),
+        ]
+        for k in range(known.time.size)
+    ]
+    return lines(";", head, rows).encode("latin-1")
+
+
 VENDORS = {
     **{"land.txt": land, "neware.csv": neware_chinese, "layers.csv": neware_layers},
     **{"arbin.csv": arbin, "maccor.txt": maccor, "biologic.mpt": biologic},
     **{"basytec.txt": basytec, "gamry.DTA": gamry, "german.csv": german, "blanks.txt": blanks},
+    **{"signed.mpt": biologic_signed, "novonix.csv": novonix, "digatron.csv": digatron},
 }
 
 
@@ -258,3 +310,21 @@ def test_utf16_without_its_mark_and_a_heading_without_units(tmp_path):
     curve = open_cycling(path, units={"time": "s", "current": "mA"})
     assert curve["direction"].values.tolist() == [-1, -1]
     np.testing.assert_allclose(curve["charge"], [0, -1.5 / 60])
+
+
+@pytest.mark.parametrize("word", ["CCCV Chg", "C"])
+def test_a_voltage_held_within_a_step_of_another_name_is_found(tmp_path, word):
+    minutes = np.arange(60)
+    current = np.where(minutes < 40, 1.0, np.exp(-(minutes - 39) / 5))
+    voltage = np.minimum(3.4 + 0.02 * minutes, 4.2)
+    rows = zip(minutes, current, voltage, strict=True)
+    text = "\n".join(f"{t},{i:.5f},{v:.4f},{word}" for t, i, v in rows)
+    (tmp_path / "a.csv").write_text(f"Time(min),Current(mA),Voltage(V),Step Type\n{text}\n")
+    held = open_cycling(tmp_path / "a.csv")["held"].values
+    assert held.tolist() == (minutes >= 40).tolist()
+
+
+def test_dates_of_a_spreadsheet_run_through_midnight():
+    late = dt.datetime(2026, 1, 15, 23, 59)
+    cells = [late, dt.date(2026, 1, 16), late + dt.timedelta(minutes=2)]
+    assert dates(cells, "here").tolist() == [0.0, 60.0, 120.0]

@@ -12,8 +12,8 @@ from chemoscape.crystals.extra_lines import ExtraLine
 from chemoscape.crystals.layers import describe_layers
 from chemoscape.crystals.model import PHASES, model_structure
 from chemoscape.crystals.rows import StructureRow
-from chemoscape.crystals.series import series_of
 from chemoscape.crystals.simulation import overlay, synthetic_pattern
+from chemoscape.crystals.structures import series_of
 from chemoscape.report.crystal_structures import series_figure
 from chemoscape.report.crystals import pattern_figure, patterns_figure
 from chemoscape.report.panels import figure_png

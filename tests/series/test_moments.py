@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from chemoscape import simulate
+from chemoscape.cli_run import _placed
 from chemoscape.errors import ChemoscapeWarning, RecipeError
 from chemoscape.formats import save_stack
 from chemoscape.recipe import make_recipe
@@ -83,3 +86,10 @@ def test_a_path_that_is_none_of_the_stacks_is_refused(folder):
     recipe = {"input": {"path": "other.h5"}, "series": {"stacks": ["scan_*.h5"], "enabled": True}}
     with pytest.raises(RecipeError, match=r"other.h5, which is none of the stacks"):
         find_moments(make_recipe(recipe, folder=folder))
+
+
+def test_home_in_a_quoted_pattern(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert _placed(Path("~/monday/scan_*.h5")) == str(tmp_path / "monday" / "scan_*.h5")
+    assert _placed(Path("scan_*.h5")) == str(Path.cwd() / "scan_*.h5")

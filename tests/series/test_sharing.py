@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.ndimage import gaussian_filter
 
 from chemoscape import simulate, stack
 from chemoscape.errors import ChemoscapeWarning, StackError
@@ -53,6 +54,14 @@ def test_an_image_serves_one_energy_only():
     assert [one.sizes["energy"] for one in found] == [3, 3]
 
 
+def test_images_missing_from_one_stack_take_no_other_along():
+    """Every second energy, half a step from the others: nearest to two, it belongs to one."""
+    first = counts([515.0, 515.2, 515.4, 515.6, 515.8, 516.0])
+    with pytest.warns(ChemoscapeWarning, match="3 of a$"):
+        found = common_energies([first, first.isel(energy=slice(0, None, 2))], ["a", "b"])
+    assert found[0]["energy"].values.tolist() == [515.0, 515.4, 515.8]
+
+
 def test_other_energies_are_refused():
     with pytest.raises(StackError, match="only 0 of the 3 energies of the first stack"):
         common_energies([counts([1.0, 2.0, 3.0]), counts([1.5, 2.5, 3.5])], ["a", "b"])
@@ -91,6 +100,30 @@ def test_shifts_are_found_although_the_core_grows(density_of):
         )
     ]
     assert np.abs(shifts_between(densities) + offsets).max() < 0.05
+
+
+def cut(image, row, column, n=70):
+    """Mean optical density of a part of an image, as of one stack."""
+    part = np.stack(2 * [image[row : row + n, column : column + n]])
+    grid = np.arange(n) * 0.04
+    return stack.build(part, [1.0, 2.0], grid, grid, quantity="optical_density").to_dataset(
+        name="optical_density"
+    )
+
+
+def test_a_field_that_moved_by_a_third_of_itself_is_found():
+    """Parts of one landscape of grains."""
+    noise = np.random.default_rng(3).normal(size=(110, 110))
+    image = 0.5 + gaussian_filter(noise, 4.0) * 4
+    found = shifts_between([cut(image, 0, 0), cut(image, 22, 27), cut(image, 3, 1)])
+    np.testing.assert_allclose(found, [[0, 0], [22, 27], [3, 1]], atol=0.1)
+
+
+def test_another_sample_is_said():
+    rng = np.random.default_rng(4)
+    images = [0.5 + gaussian_filter(rng.normal(size=(70, 70)), 4.0) * 4 for _ in range(2)]
+    with pytest.warns(ChemoscapeWarning, match=r"stack 2 \(0\.\d\d\) hardly looks like the first"):
+        shifts_between([cut(one, 0, 0) for one in images])
 
 
 def test_a_shift_is_added_to_the_drift_of_a_stack():

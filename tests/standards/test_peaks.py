@@ -114,6 +114,8 @@ def test_shared_widths_are_shared_and_linear_centres_lie_on_lines():
     assert (trend.peak, trend.quantity, trend.direction) == ("low", "centre", "rises")
     assert abs(trend.slope - 0.4) < 4 * trend.slope_sd
     assert trend.slope_sd < 0.01
+    with pytest.raises(FitError, match="range runs from 1 to 0"):
+        fit.trends(within=(1, 0))
     with pytest.raises(FitError, match="three spectra of known"):
         fit_peaks(series(), PAIR, centres="linear")
 
@@ -185,6 +187,27 @@ def test_a_peak_too_many_is_told():
     np.testing.assert_allclose(fit.table.centre[0, :2], [706, 707.6], atol=0.02)
 
 
+def test_one_spectrum_and_two_alike_have_the_same_peaks(data_folder):
+    """The pre-edge of Fe K (measured), on the wing of an edge that lies beyond the window."""
+    table = np.loadtxt(data_folder / "spectra_fek" / "FeLibNov2021.nor", encoding="latin-1")
+    peaks = ["pre1", "pre2", Peak("edge", outside=True)]
+    model = PeakModel("Fe K", (7108.0, 7117.5), peaks)
+    one, two = (
+        fit_peaks(
+            xr.DataArray([table[:, 3]] * n, dims=("any", "energy"), coords={"energy": table[:, 0]}),
+            model,
+        ).table
+        for n in (1, 2)
+    )
+    np.testing.assert_allclose(two.centre[1, :2], one.centre[0, :2], atol=0.01)
+    np.testing.assert_allclose(two.area[1, :2], one.area[0, :2], rtol=0.02)
+
+
+def test_spectra_that_point_down_are_told():
+    fit = fit_peaks(-series(), PAIR)
+    assert any("points down" in one for one in fit.warnings)
+
+
 def test_it_prints_itself_and_gives_tables(library):
     fit = fit_peaks(library.select("alpha-V2O5", "delta-Li0.9V2O5"), "V L3")
     assert "steps tabulated, sd from the residuals" in str(fit)
@@ -253,6 +276,7 @@ def test_impossible_models_are_refused(change, said):
     ("spectra", "model", "options", "said"),
     [
         (3, PAIR, {}, "spectra are needed, not int"),
+        ([], PAIR, {}, "there is no spectrum"),
         (series(), "Fe L3", {}, "no peak model is called 'Fe L3'"),
         (series(), 5, {}, "the model is a int"),
         (series(), "V L3", {}, "the window from 511 to 522.2"),

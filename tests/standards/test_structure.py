@@ -398,3 +398,57 @@ def test_of_two_patterns_the_phase_takes_its_own(tmp_path: Path) -> None:
     assert any("read as per cent" in problem for problem in one.problems)
     none = read_structure(written(tmp_path, V2O5))
     assert np.isnan([none.r_wp, none.goodness_of_fit]).all()
+
+
+DIALECTS = {
+    # the Materials Project: content of the cell as the sum, Z of the structural formula
+    "pymatgen": (("'V2 O5'\n_cell", "'V4 O10'\n_chemical_formula_structural V2O5\n_cell"),),
+    "unknown symbols": (("V1 V5+", "V1 ?"), ("O1 O2-", "O1 .")),
+    "labels that are other elements": (("O1 O2-", "O1 OS1"), ("V1 V5+", "V1 VAN")),
+    "vacancy": (("V1 V5+", "X1 Vac 0.25 0.75 0.5\nV1 V5+"),),
+    "operations missing": (("'-x,-y,-z'\n", ""), ("'x+1/2,-y,-z'\n", "")),
+}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_dialects_of_other_programs(tmp_path: Path, name: str) -> None:
+    """The same crystal, written otherwise: density, formula and distances are the same."""
+    text = V2O5
+    for old, new in DIALECTS[name]:
+        assert old in text
+        text = text.replace(old, new)
+    path = tmp_path / "a.cif"
+    path.write_text(text, encoding="utf-8")
+    found = read_structure(path)
+    assert found.density_from_sites == pytest.approx(3.343, abs=2e-3)
+    assert found.density == pytest.approx(3.343, abs=2e-3)
+    assert found.formula_from_sites == "V2O5"
+    said = {
+        "vacancy": ("its atoms X1 have no place or no element",),
+        "operations missing": ("2 of its symmetry operations are missing, and were added",),
+    }
+    assert found.problems == said.get(name, ())
+
+
+@pytest.mark.parametrize("odd", ["x,x,x", "2*x,y,z", "x+y,y,z"])
+def test_operations_that_are_none_are_said(tmp_path: Path, odd: str) -> None:
+    """One stretches, one flattens, one has no end: none may hang what counts reflections."""
+    path = tmp_path / "a.cif"
+    path.write_text(V2O5.replace("'-x,-y,-z'", f"'{odd}'"), encoding="utf-8")
+    assert "its symmetry operations cannot be read, or are none" in read_structure(path).problems
+
+
+def test_axes_that_the_cell_tells_are_no_choice(tmp_path: Path) -> None:
+    """R groups on hexagonal axes (karelianite) name no origin; deuterium weighs what it does."""
+    text = (
+        "data_a\n_chemical_formula_sum 'D2 O'\n_cell_formula_units_Z 1\n"
+        "_symmetry_space_group_name_H-M 'R -3 c'\n_cell_length_a 4.952\n_cell_length_b 4.952\n"
+        "_cell_length_c 14.003\n_cell_angle_alpha 90\n_cell_angle_beta 90\n"
+        "_cell_angle_gamma 120\n"
+    )
+    path = tmp_path / "a.cif"
+    path.write_text(text, encoding="utf-8")
+    found = read_structure(path)
+    assert found.problems == ()
+    volume = 4.952**2 * 14.003 * np.sqrt(0.75)
+    assert found.density == pytest.approx(20.0276 / (N_A * volume * 1e-24), rel=1e-4)

@@ -108,6 +108,27 @@ def test_sloping_solid_solutions_are_no_plateaus():
     np.testing.assert_allclose(found["share"], 0.2, atol=0.02)
 
 
+@pytest.mark.parametrize(("noise", "step"), [(0.0, 0.0), (0.0003, 0.0001), (0.0, 0.005)])
+def test_a_solid_solution_alone_has_no_plateau(noise, step):
+    """A straight line has one broad peak of dQ/dV, of all its width."""
+    curve, _ = simulate_cycling()
+    charge = curve["charge"].values
+    volts = 3.5 + charge / np.abs(charge).max() + 0.05 * curve["direction"].values
+    volts = volts + np.random.default_rng(1).normal(0, noise, volts.size)
+    curve["voltage"] = ("point", np.round(volts / step) * step if step else volts)
+    found = plateaus(curve)
+    assert found.sizes["plateau"] == 0
+    assert hysteresis(found).sizes["pair"] == 0
+
+
+def test_a_noise_of_20_mV_makes_no_plateaus_and_moves_none_far():
+    """Averaged before it is smoothed: a smoothing for all of the noise drew them 13 mV aside."""
+    for seed in range(3):
+        found, potential, _ = found_and_true(noise_V=0.02, interval_s=10.0, seed=seed)
+        assert found.sizes["plateau"] == 4
+        np.testing.assert_allclose(found["potential"], potential, atol=0.006)
+
+
 @pytest.mark.parametrize("decimal", [".", ","])
 def test_through_a_file(tmp_path, decimal):
     """Written as Land writes, with 10 ms, 0.1 µA and 10 µV; the integral and the counter agree."""

@@ -29,7 +29,8 @@ NAMES = {
 TREND = (0.0, 0.7)
 DELTA = "delta-Li0.9V2O5"
 NOISE = 0.003  # of the highest value; 1 % of the edge steps
-SEEDS = 20
+SEEDS = 10
+LIBRARY = open_library("lixv2o5-model")
 
 
 def truth(edge, quantity):
@@ -43,7 +44,7 @@ def noisy(seed, noise=NOISE):
     rng = np.random.default_rng(seed)
     energy = np.arange(508.0, 560.0, 0.1)
     out = []
-    for one in open_library("lixv2o5-model").standards:
+    for one in LIBRARY.standards:
         values = np.interp(energy, one.energy, one.spectrum)
         sd = noise * values.max()
         out.append(
@@ -67,8 +68,7 @@ def swapped(edge, centres):
 @pytest.fixture(scope="module")
 def fits():
     """Fits of the library as it is."""
-    library = open_library("lixv2o5-model")
-    return {edge: fit_peaks(library, edge) for edge in NAMES}
+    return {edge: fit_peaks(LIBRARY, edge) for edge in NAMES}
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def trials():
 def test_centres_are_those_of_the_library(edge, worst):
     """With the library's own Lorentzian width, and nothing else of it."""
     own = replace(peak_model(edge), lorentz_fwhm=0.15)
-    found = fit_peaks(open_library("lixv2o5-model"), own).table.centre
+    found = fit_peaks(LIBRARY, own).table.centre
     away = np.abs(found.sel(peak=list(NAMES[edge])).values - truth(edge, "centre")).max(axis=0)
     assert (away < [worst[name] for name in NAMES[edge]]).all(), away
 
@@ -152,7 +152,7 @@ def test_stated_errors_cover_the_truth(trials, edge):
     away -= truth(edge, "centre")
     pulls = away / [one.centre_sd.sel(peak=names).values for one in trials[edge]]
     sharp = [k for k, name in enumerate(names) if name not in ("main", "high")]
-    # 360 and 36 pulls, which are correlated within a spectrum
+    # 180 and 36 pulls, which are correlated within a spectrum
     assert 0.55 < (np.abs(pulls[..., sharp]) < 1).mean() < 0.82
     assert (np.abs(pulls[..., sharp]) < 2).mean() > 0.88
     chi2 = np.mean([one.reduced_chi2 for one in trials[edge]])
@@ -185,7 +185,7 @@ def test_a_free_fit_swaps_labels_although_it_fits_well():
     """The case against: the same spectra, five free Gaussians begun at one list of energies."""
     start = (515.2, 516.0, 517.1, 518.6, 520.1)
     well, wrong, out_of_order = 0, 0, 0
-    for seed in range(5):
+    for seed in range(3):
         for k, one in enumerate(noisy(seed)):
             inside = (one.energy >= 511) & (one.energy <= 521.5)
             found, r2 = free_fit(one.energy[inside], one.spectrum[inside] / 1e3, start)
@@ -194,7 +194,6 @@ def test_a_free_fit_swaps_labels_although_it_fits_well():
                 well += 1
                 wrong += (nearest != np.arange(5)).any()
                 out_of_order += (np.diff(found) < 0).any()
-    print(well, wrong, out_of_order)
-    assert well > 18  # of 30
+    assert well > 11  # of 18
     assert wrong > 0.3 * well
     assert out_of_order >= 2

@@ -13,6 +13,8 @@ import pytest
 import chemoscape as cs
 from chemoscape.cli import main
 from chemoscape.electrochemistry import simulate_cycling, write_cycling
+from chemoscape.recipe import read_recipe
+from chemoscape.results import summary_of
 
 RADII = ((0.25, 0.45), (0.45, 0.70), (0.65, 0.85))
 OFFSETS = ((0.0, 0.0), (1.7, -2.3), (-1.2, 3.4))
@@ -274,3 +276,24 @@ def test_a_warning_belongs_to_its_stack(folder, tmp_path):
     summary = json.loads(cs.run(recipe).attrs["summary"])
     (said,) = [one for one in summary["warnings"] if "2.2" in one]
     assert said.startswith("thick.h5 at 1 min: ")
+
+
+def test_clustered_route_alone_tells_each_energy_axis(folder):
+    """The common clusters lie on the mean axis; they mix phases and axes, so that only the order of
+    0.01 eV is told.
+    """
+    changes = {
+        "deconvolution.route": "clustered",
+        "composition.from": "clustered",
+        "stress.enabled": False,
+        "electrochemistry.enabled": False,
+    }
+    tree = cs.run(read_recipe(folder / "r.toml", changes))
+    table = tree["series"].to_dataset()
+    np.testing.assert_allclose(table["energy_shift"], AXES, atol=0.015)
+    moments = summary_of(tree).series.moments
+    assert [one.energy_shift_eV.value for one in moments] == table["energy_shift"].values.tolist()
+    # standards are looked for in the common components once, on the common axis
+    assert "time" not in tree["/clustered/targets"]["spoil"].dims
+    # what is kept says which stacks a pattern found
+    assert "scan_*" not in tree.attrs["recipe"]

@@ -62,7 +62,7 @@ def bonds(
 ) -> tuple[Bond, ...]:
     """Distances from each site of an element to others, by site, then by length.
 
-        d = |M (R r_j + t + n - r_i)|
+        ``d = |M (R r_j + t + n - r_i)|``
 
     The variance is first order in the coordinates and lengths of the cell, taken as independent;
     coordinates that symmetry fixes have none. `M` is from fractional to Cartesian.
@@ -93,7 +93,7 @@ def bonds(
             "name elements that it holds",
         )
     found: list[Bond] = []
-    matrix, cells = crystal.matrix, _translations(crystal, longest)
+    matrix, cells = crystal.matrix, crystal.translations(longest)
     variances = _Variances(crystal)
     for i, middle in enumerate(crystal.sites):
         if middle.element != centre:
@@ -171,14 +171,6 @@ def _images(crystal: Crystal, j: int) -> tuple[np.ndarray, np.ndarray]:
         if not (np.linalg.norm(gaps @ crystal.matrix.T, axis=1) < 0.1).any():
             kept.append(k)
     return raw[kept], crystal.rotations[kept]
-
-
-def _translations(crystal: Crystal, longest: float) -> np.ndarray:
-    """Lattice translations that bring an image within reach, shape (n, 3)."""
-    heights = 1 / np.linalg.norm(np.linalg.inv(crystal.matrix), axis=1)
-    limits = [int(np.ceil(longest / height)) + 1 for height in heights]
-    axes = [np.arange(-n, n + 1) for n in limits]
-    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
 
 
 class _Variances:

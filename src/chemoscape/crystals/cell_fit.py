@@ -54,6 +54,9 @@ class CellFit:
     n_points, n_varied : int
     durbin_watson : float
         ``Σ (Δ_i - Δ_{i-1})² / Σ Δ_i²`` of the weighted residuals: 2 where they are independent.
+    offset_change : tuple of 3 float
+        What a, b and c (Å) would change by if the offset were of the other kind, of zero instead of
+        a displacement or the other way; NaN where there is no clear offset.
     serial_factor : float
         What Bérar and Lelann's sum over runs of one sign makes of the standard deviations, over
         what it makes of independent residuals: multiply by it where misfit, not counting, is the
@@ -85,6 +88,7 @@ class CellFit:
     n_varied: int
     durbin_watson: float
     serial_factor: float
+    offset_change: tuple[float, float, float]
 
     @property
     def residual(self) -> np.ndarray:
@@ -121,10 +125,12 @@ class CellFit:
     def serial_words(self) -> str:
         """What the order of the residuals says of the standard deviations."""
         said = f"Durbin-Watson {self.durbin_watson:.2f}"
+        if self.serial_factor < SERIAL_LIMIT < self.goodness:
+            return f"{said}: misfit is {self.goodness:.1f} times noise, in no long runs"
         if self.serial_factor < SERIAL_LIMIT:
             return f"{said}: neighbouring residuals are independent"
         return (
-            f"{said}: neighbouring residuals are correlated, true standard deviations are about "
+            f"{said}: neighbouring residuals are correlated, errors may be about "
             f"{self.serial_factor:.1f} times as large"
         )
 
@@ -157,6 +163,7 @@ class CellFit:
             "n_reflections_positive": self.positive,
             "durbin_watson": self.durbin_watson,
             "serial_factor": self.serial_factor,
+            "offset_change_A": list(self.offset_change),
         }
 
     def __str__(self) -> str:
@@ -174,7 +181,13 @@ class CellFit:
             f"  {self.serial_words}",
         ]
         if self.shift_kind != "none":
-            lines.insert(3, f"  {kinds[self.shift_kind]} {rounded(self.shift, self.shift_sd)} deg")
+            offset = f"  {kinds[self.shift_kind]} {rounded(self.shift, self.shift_sd)} deg"
+            if np.isfinite(self.offset_change).all():
+                changes = zip("abc", self.offset_change, strict=True)
+                other = "zero" if self.shift_kind == "displacement" else "displacement"
+                offset += f"; were it of {other}: "
+                offset += ", ".join(f"{name} {change:+.4f}" for name, change in changes) + " Å"
+            lines.insert(3, offset)
         return "\n".join(lines)
 
 

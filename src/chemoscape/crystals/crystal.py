@@ -59,6 +59,13 @@ class Crystal:
         """From fractional to Cartesian coordinates (Å), shape (3, 3)."""
         return _unit_cell.orthogonal(self.cell)
 
+    def translations(self, reach: float) -> np.ndarray:
+        """Lattice translations that bring any image within reach (Å), shape (n, 3)."""
+        heights = 1 / np.linalg.norm(np.linalg.inv(self.matrix), axis=1)
+        limits = [int(np.ceil(reach / height)) + 1 for height in heights]
+        axes = [np.arange(-n, n + 1) for n in limits]
+        return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+
     def with_cell(self, cell: Cell, cell_sd: Cell | None = None) -> Crystal:
         """The crystal with its atoms at the same fractions of another cell."""
         unknown: Cell = (np.nan,) * 6

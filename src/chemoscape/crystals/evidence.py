@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from chemoscape.crystals.cell_fit import CellFit
-from chemoscape.crystals.crystal import Crystal, read_crystal
+from chemoscape.crystals.crystal import Cell, Crystal, read_crystal
 from chemoscape.crystals.extra_lines import ExtraLine, extra_lines
 from chemoscape.crystals.pattern import Pattern
 from chemoscape.crystals.radiation import Radiation
@@ -30,6 +30,8 @@ from chemoscape.standards.structure import read_structure
 POOR_R_WP, POOR_GOODNESS = 0.20, 3.0
 #: A cell that differs from the CIF's by more than this share is said to.
 OTHER_CELL = 0.005
+#: Residuals this many times what noise allows are too small for the sd that were given.
+TOO_GOOD = 0.5
 #: A length whose sd exceeds this share is not determined.
 UNDETERMINED = 0.01
 #: Intensities that differ from the structure's by more than this share of their sum are said to.
@@ -45,6 +47,8 @@ class PatternEvidence:
     fit : CellFit
     extra : tuple of ExtraLine
         Lines that the phase does not explain.
+    expected : tuple of 6 float
+        The structure's own cell, wherever the fit began.
     r_intensity : float
         ``Σ |I_fit - s I_calc| / Σ I_fit``, lines closer than a width taken together and s of least
         sum: how far intensities are from the structure's (texture, other coordinates, another
@@ -54,6 +58,7 @@ class PatternEvidence:
     fit: CellFit
     extra: tuple[ExtraLine, ...]
     r_intensity: float
+    expected: Cell
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -62,7 +67,7 @@ class PatternEvidence:
         if fit.r_wp_net > POOR_R_WP and fit.goodness > POOR_GOODNESS:
             said.append(
                 f"the fit is poor: R_wp {100 * fit.r_wp:.1f} %, {fit.goodness:.1f} times what "
-                "noise allows"
+                "noise allows; a hump asks for more polynomials of background"
             )
         if self.extra:
             first = self.extra[0]
@@ -77,7 +82,14 @@ class PatternEvidence:
             )
         if self.undetermined:
             said.append(f"its {' and '.join(self.undetermined)} cannot be told from this pattern")
-        change = np.array(fit.cell[:3]) / fit.start[:3] - 1
+        if fit.goodness < TOO_GOOD:
+            said.append(
+                f"the fit is {1 / fit.goodness:.1f} times better than noise allows: its standard "
+                "deviations are too large, or its third column is no sd"
+            )
+        change = np.array(fit.cell[:3]) / self.expected[:3] - 1
+        told = np.array(fit.cell_sd[:3]) < UNDETERMINED * np.array(fit.cell[:3])
+        change = np.where(told, change, 0.0)
         if (np.abs(change) > OTHER_CELL).any():
             k = int(np.abs(change).argmax())
             said.append(
@@ -114,7 +126,12 @@ class PatternEvidence:
 
 
 def weigh_pattern(
-    pattern: Pattern, crystal: Crystal, known: Sequence[Crystal] = (), **options: Any
+    pattern: Pattern,
+    crystal: Crystal,
+    known: Sequence[Crystal] = (),
+    *,
+    start: Cell | None = None,
+    **options: Any,
 ) -> PatternEvidence:
     """Fit a pattern by the cell of its phase, and look for what the phase does not explain.
 
@@ -124,9 +141,11 @@ def weigh_pattern(
         As for `refine_cell`, which takes the options.
     known : sequence of Crystal
         Other phases that extra lines are compared with.
+    start : tuple of 6 float, optional
+        Where the fit begins; default: the crystal's cell, with which the fitted one is compared.
     """
-    fit = refine_cell(pattern, crystal, **options)
-    return PatternEvidence(fit, extra_lines(fit, known), _r_intensity(fit, crystal))
+    fit = refine_cell(pattern, crystal.with_cell(start) if start else crystal, **options)
+    return PatternEvidence(fit, extra_lines(fit, known), _r_intensity(fit, crystal), crystal.cell)
 
 
 def _r_intensity(fit: CellFit, crystal: Crystal) -> float:

@@ -7,7 +7,7 @@ shows by those of its lines that lie apart.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import ndimage, stats
@@ -15,6 +15,7 @@ from scipy import ndimage, stats
 from chemoscape.crystals.cell_fit import CellFit
 from chemoscape.crystals.crystal import Crystal
 from chemoscape.crystals.profile import lines_of, shifted
+from chemoscape.crystals.radiation import STRAY, Radiation
 from chemoscape.crystals.reflections import reflections, relative_intensities
 
 #: Share of clean patterns in which noise alone makes one line or more.
@@ -26,9 +27,15 @@ NEAR = 1.5
 #: and within the smaller number above so many times what is common beside strong reflections.
 _FOOT, _FAR, _CLOSE, _TIMES = 0.015, 6.0, 3.5, 2.5
 _STRONGEST = 10
+#: The residual is taken from its median over so many widths.
+_BROAD = 30.0
+#: Lines are matched within so many widths: noise and other lines are all that lies further out.
+_MATCHED = 5.0
 _MOST = 20
 #: Lines of another phase above this share of its strongest are compared, degrees apart at most.
 _STRONG, _TOLERANCE = 0.10, 0.10
+#: Stray lines of the tube lie this near (degrees), and are weaker than this share of a reflection.
+_STRAY_TOLERANCE, _STRAY_SHARE = 0.06, 0.25
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,8 @@ class ExtraLine:
         Height over its standard deviation.
     phases : tuple of str
         Known phases with a line there, those first that have their strongest line among the extra
-        ones, or hidden under the phase's.
+        ones, or hidden under the phase's; before them strong reflections of the phase itself that
+        another line of the tube puts there, as ``Kβ of 001``.
     """
 
     two_theta: float
@@ -102,24 +110,27 @@ def extra_lines(
     x, rays = pattern.two_theta, pattern.radiation
     used = np.isfinite(pattern.sd)
     weight = np.where(used, 1 / pattern.sd**2, 0.0)
-    residual = fit.residual.copy()
     free = _apart(fit)
     net = fit.calculated - fit.background
-    # a matched line every half step or twentieth of a width is fine enough
-    grid = x[free & used]
+    width = float(np.nanmedian(fit.profile.fwhm(x)))
+    # what is far wider than a line is background that was not fitted, as of an amorphous hump
+    residual = np.where(used, fit.residual, 0.0)
+    residual -= ndimage.median_filter(residual, 2 * int(_BROAD / 2 * width / pattern.step) + 1)
+    # a matched line every tenth of a width is fine enough, however small the steps
+    grid = x[free & used][:: max(1, int(0.1 * width / pattern.step))]
     if not len(grid):
         return ()
-    width = float(np.nanmedian(fit.profile.fwhm(x)))
     limit = float(stats.norm.isf(false_alarms / max((x[-1] - x[0]) / width * 2, 1.0)))
     scatter = 1.4826 * float(np.median(np.abs(fit.residual[used] / pattern.sd[used])))
     limit *= max(1.0, scatter)
     ideal = shifted(grid, -fit.shift, fit.shift_kind)
-    lines = lines_of(x, rays.spacing(ideal), fit.profile, rays, fit.shift, fit.shift_kind).value
+    drawn = (fit.profile, rays, fit.shift, fit.shift_kind)
+    lines = lines_of(x, rays.spacing(ideal), *drawn, reach=_MATCHED, slopes=False).value
     norm = lines.power(2).T @ weight
     top = np.asarray(lines.max(axis=0).todense()).ravel()
     strongest = float(net.max())
     first = (lines.T @ (residual * weight)) / np.maximum(norm, 1e-300) * top
-    floor = _floor(fit, grid, first, net)[free & used]
+    floor = np.interp(grid, x, _floor(fit, grid, first, net))
     found: list[ExtraLine] = []
     for _ in range(_MOST):
         area = (lines.T @ (residual * weight)) / np.maximum(norm, 1e-300)
@@ -142,7 +153,8 @@ def extra_lines(
                 significance=float(z[k]) / max(1.0, scatter),
             )
         )
-        residual = residual - area[k] * lines[:, [k]].toarray().ravel()
+        whole = lines_of(x, rays.spacing(ideal[k : k + 1]), *drawn, slopes=False).value
+        residual = residual - area[k] * whole.toarray().ravel()
         # what is left beside it is its own misfit
         near = np.abs(grid - where) < NEAR * local
         lines = lines[:, ~near]
@@ -151,15 +163,18 @@ def extra_lines(
         if not len(grid):
             break
     found.sort(key=lambda one: -one.height)
-    return tuple(_named(found, fit, known))
+    return tuple(
+        replace(one, phases=(*_stray(one, fit), *one.phases)) for one in _named(found, fit, known)
+    )
 
 
 def _floor(fit: CellFit, grid: np.ndarray, heights: np.ndarray, net: np.ndarray) -> np.ndarray:
     """Least height of a line at each point, by what is high around it.
 
     ``heights`` are those of matched lines at the angles of ``grid``. Beside each of the ten
-    strongest reflections the highest is taken, relative to the reflection; their median is what is
-    common: one line of another phase does not move it.
+    strongest reflections the highest is taken, relative to the reflection; what a quarter of them
+    exceeds is common: one or two lines of another phase do not move it, and where only some of the
+    reflections are broadened, their feet still do.
     """
     x, step = fit.pattern.two_theta, fit.pattern.step
     widths = fit.profile.fwhm(fit.angles)
@@ -170,7 +185,7 @@ def _floor(fit: CellFit, grid: np.ndarray, heights: np.ndarray, net: np.ndarray)
         near = np.abs(grid - fit.angles[inside[k]]) < _CLOSE * widths[inside[k]]
         if near.any():
             found.append(max(float(heights[near].max()), 0.0) / tops[k])
-    common = float(np.median(found)) if found else 0.0
+    common = float(np.quantile(found, 0.75)) if found else 0.0
     width = float(np.nanmedian(widths[inside])) if len(inside) else step
 
     def around(reach: float) -> np.ndarray:
@@ -196,6 +211,22 @@ def _apart(fit: CellFit) -> np.ndarray:
         right = np.abs(x - places[np.minimum(after, len(places) - 1)])
         apart &= np.minimum(left, right) > NEAR * fit.profile.fwhm(x)
     return apart
+
+
+def _stray(line: ExtraLine, fit: CellFit) -> list[str]:
+    """Strong reflections of the phase that another line of the tube puts where a line is."""
+    rays = fit.pattern.radiation
+    said = []
+    strong = np.flatnonzero(fit.intensities > _STRONG * fit.intensities.max(initial=0.0))
+    heights = np.interp(fit.angles, fit.pattern.two_theta, fit.calculated - fit.background)
+    for name, wavelength in STRAY.get(rays.name.split(" ")[0], {}).items():
+        angles = Radiation((wavelength,)).two_theta(fit.reflections.d)
+        places = shifted(angles, fit.shift, fit.shift_kind)
+        for k in strong:
+            near = abs(places[k] - line.two_theta) < _STRAY_TOLERANCE
+            if near and line.height < _STRAY_SHARE * heights[k]:
+                said.append(f"{name} of {' '.join(map(str, fit.reflections.hkl[k]))}")
+    return said
 
 
 def _named(found: list[ExtraLine], fit: CellFit, known: Sequence[Crystal]) -> list[ExtraLine]:
@@ -233,5 +264,5 @@ def _named(found: list[ExtraLine], fit: CellFit, known: Sequence[Crystal]) -> li
     named = []
     for k, one in enumerate(found):
         phases = tuple(name for _, name, has in ranked if has[k])
-        named.append(ExtraLine(**{**vars(one), "phases": phases}))
+        named.append(replace(one, phases=phases))
     return named

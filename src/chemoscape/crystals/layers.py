@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chemoscape.crystals._pyramids import FARTHEST, Pyramids, acute_angle
 from chemoscape.crystals.bonds import Bond, bonds, centre_of
 from chemoscape.crystals.crystal import Crystal
+from chemoscape.crystals.pyramids import FARTHEST, Pyramids, acute_angle
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from chemoscape.errors import FileFormatError
 
 #: Fewer points than this are no pattern.
 FEWEST_POINTS = 20
+#: Intensities beyond this, or differing by less than one over it, are none: squares overflow.
+_HIGHEST = 1e30
 #: What the source of a pattern says that nobody measured.
 SYNTHETIC = "(SYNTHETIC pattern)"
 
@@ -62,12 +64,23 @@ class Pattern:
             self._refuse(f"holds {x.size} points", "give angles and intensities of a whole pattern")
         if not (np.isfinite(x).all() and np.isfinite(y).all()) or np.isnan(sd).any():
             self._refuse("holds values that are no numbers", "remove those lines")
-        if (np.diff(x) <= 0).any() or x[0] <= 0 or x[-1] >= 180:
+        if x.min() <= 0 or x.max() >= 180:
             self._refuse(
-                f"its angles run from {x[0]:g} to {x[-1]:g} and do not all rise between 0 and 180",
-                "give 2θ in degrees, or say which axis the first column is",
+                f"its angles run from {x.min():g} to {x.max():g}, not between 0 and 180",
+                "cut what lies beyond, or say which axis the first column is",
             )
-        if (sd <= 0).any():
+        if len(falls := np.flatnonzero(np.diff(x) <= 0)):
+            k = int(falls[0])
+            self._refuse(
+                f"its angles do not rise: {x[k + 1]:g} follows {x[k]:g} in row {k + 2}",
+                "remove rows that repeat an angle, and give one pattern in a file",
+            )
+        if not (np.abs(y).max() < _HIGHEST and np.ptp(y) > 1 / _HIGHEST):
+            self._refuse(
+                f"its intensities run from {y.min():g} to {y.max():g}",
+                "give counts, or what is in proportion to them",
+            )
+        if (sd < 1 / _HIGHEST).any():
             self._refuse("has standard deviations that are not positive", "leave that column out")
 
     def _refuse(self, what: str, remedy: str) -> None:
@@ -77,11 +90,6 @@ class Pattern:
     def step(self) -> float:
         """Median distance of neighbouring angles, degrees."""
         return float(np.median(np.diff(self.two_theta)))
-
-    @property
-    def spacing(self) -> np.ndarray:
-        """Spacings of the angles for the strongest line, Å."""
-        return self.radiation.spacing(self.two_theta)
 
     def between(self, low: float | None = None, high: float | None = None) -> Pattern:
         """The part of the pattern between two angles (degrees)."""
@@ -135,7 +143,7 @@ def scattered_sd(intensity: np.ndarray) -> np.ndarray:
     >>> bool(abs(np.median(scattered_sd(rate)) / 0.2 - 1) < 0.05)
     True
     """
-    floor = np.maximum(intensity, 1e-3 * np.max(np.abs(intensity)))
+    floor = np.maximum(intensity, max(1e-3 * np.max(np.abs(intensity)), 1e-300))
     third = np.diff(intensity, 3) / np.sqrt(20 * floor[1:-2])
     factor = 1.4826 * float(np.median(np.abs(third)))
     if not factor > 0:  # most neighbours are equal: a calculated pattern

@@ -92,6 +92,9 @@ def lines_of(
     rays: Radiation,
     shift: float = 0.0,
     kind: Shift = "none",
+    *,
+    reach: float = REACH,
+    slopes: bool = True,
 ) -> Lines:
     """Profiles of reflections at angles.
 
@@ -106,6 +109,10 @@ def lines_of(
         Each of its lines adds its share.
     shift, kind
         As for `shifted`.
+    reach : float
+        Widths to either side that a line is drawn.
+    slopes : bool
+        False where nothing is fitted: `pieces` is then empty.
 
     Returns
     -------
@@ -120,8 +127,8 @@ def lines_of(
         tan = np.tan(theta)
         width2 = np.maximum(profile.squared_width(ideal), 1e-8)
         width = np.sqrt(width2)
-        start = np.searchsorted(x, where - REACH * width)
-        counts = np.searchsorted(x, where + REACH * width) - start
+        start = np.searchsorted(x, where - reach * width)
+        counts = np.searchsorted(x, where + reach * width) - start
         counts[~np.isfinite(where)] = 0
         column = np.repeat(np.arange(len(d)), counts)
         offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -134,6 +141,8 @@ def lines_of(
         value = over * (eta * lorentz + (1 - eta) * gauss)
         own = (value, row, np.r_[0, np.cumsum(counts)])
         total = total + sparse.csc_array(own, shape=total.shape)
+        if not slopes:
+            continue
         d_lorentz = -8 * u / (1 + 4 * u * u) * lorentz
         d_gauss = -8 * _LN2 * u * gauss
         by_u = eta * d_lorentz + (1 - eta) * d_gauss  # against u, in widths
@@ -146,7 +155,7 @@ def lines_of(
             lever = np.cos(theta)
         turn = -tan / np.cos(theta) ** 2  # d(tan θ)/d(ln d)
         bend = (2 * profile.u * tan + profile.v) * turn
-        slopes = (
+        all_slopes = (
             by_place * stretch[column] + by_width2 * bend[column],
             by_place * (lever[column] if kind != "none" else 0.0),
             by_width2 * (tan**2)[column],
@@ -154,12 +163,5 @@ def lines_of(
             by_width2,
             over * (lorentz - gauss),
         )
-        pieces.append((row, column, np.array(slopes)))
+        pieces.append((row, column, np.array(all_slopes)))
     return Lines(total, tuple(pieces))
-
-
-def heights_of(d: np.ndarray, profile: Profile, rays: Radiation) -> np.ndarray:
-    """Height of the first line of unit area at spacings, 1/degrees."""
-    width = profile.fwhm(rays.two_theta(d))
-    peak = profile.eta * 2 / np.pi + (1 - profile.eta) * np.sqrt(4 * _LN2 / np.pi)
-    return np.asarray(peak / width)

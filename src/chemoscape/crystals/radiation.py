@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
-from chemoscape.errors import FitError
+from chemoscape.errors import ChemoscapeWarning, FitError
 
 #: K-alpha1 and K-alpha2 of tubes, Å: Hölzer et al., Phys. Rev. A 56, 4554 (1997); Mo and Ag of
 #: Deslattes et al., Rev. Mod. Phys. 75, 35 (2003). K-alpha2 has half the intensity.
@@ -18,6 +19,20 @@ TUBES = {
     "Mo": (0.709317, 0.713607),
     "Ag": (0.559422, 0.563813),
 }
+
+
+#: Other lines of tubes, Å: Kβ that a filter leaves (of the same two tables), and of tungsten from
+#: the filament (Deslattes et al.), which old tubes have.
+STRAY = {
+    "Cu": {"Kβ": 1.392234, "W Lα": 1.476409},
+    "Co": {"Kβ": 1.620826},
+    "Fe": {"Kβ": 1.756604},
+    "Cr": {"Kβ": 2.084881},
+    "Mo": {"Kβ": 0.632303},
+    "Ag": {"Kβ": 0.497082},
+}
+#: A wavelength this near (share) to that of a tube, but not it, is one rounded by hand, perhaps.
+_NEARLY = 2e-3
 
 
 @dataclass(frozen=True)
@@ -98,6 +113,11 @@ def radiation(given: str | float | Radiation) -> Radiation:
     ------
     FitError
         There is no such tube, or the wavelength is impossible.
+
+    Warns
+    -----
+    ChemoscapeWarning
+        A wavelength is nearly that of a tube, as 1.54 is.
     """
     if isinstance(given, Radiation):
         return given
@@ -110,6 +130,14 @@ def radiation(given: str | float | Radiation) -> Radiation:
             return Radiation((wavelength,), name=f"{element} Kα1")
         if abs(wavelength - (2 * first + second) / 3) < 2e-4:
             return radiation(element)  # the mean of the doublet, as files name it
+    for element, lines in TUBES.items():
+        if any(abs(wavelength / one - 1) < _NEARLY for one in lines):
+            warnings.warn(
+                f"{wavelength:g} Å is taken as the one line of a synchrotron; write {element} if "
+                "the tube is meant",
+                ChemoscapeWarning,
+                stacklevel=2,
+            )
     return Radiation((wavelength,), name=f"{wavelength:g} Å", polarised=True)
 
 

@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 
-from chemoscape.crystals import _gsas, _pattern_cif
 from chemoscape.crystals.pattern import (
     FEWEST_POINTS,
     SYNTHETIC,
@@ -18,6 +17,7 @@ from chemoscape.crystals.pattern import (
     counting_sd,
     scattered_sd,
 )
+from chemoscape.crystals.pattern_files import cif_columns, gsas_columns
 from chemoscape.crystals.radiation import Radiation, radiation
 from chemoscape.errors import ChemoscapeWarning, FileFormatError
 from chemoscape.formats import _guard
@@ -31,10 +31,13 @@ _BINARY = {
     ".xrdml": "PANalytical",
     ".rasx": "Rigaku",
 }
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d+)?"
+_NUMBER = r"[-+]?(?:\d+[.,]?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _WAVELENGTH = re.compile(
-    rf"(?:wave\s*length|lambda|λ|alpha_?1)\D{{0,20}}?({_NUMBER})", re.IGNORECASE
+    rf"(?:wave\s*length|lambda|λ|alpha_?1)(\D{{0,20}}?)({_NUMBER}) *\]?\)? *(nm|m)?\b",
+    re.IGNORECASE,
 )
+#: Å in a unit.
+_UNITS = {"nm": 10.0, "m": 1e10}
 _AXES: tuple[tuple[Axis, str], ...] = (
     ("2theta", r"2\s*[-_]?\s*(?:theta|θ|th)|two\s*_?theta|\btth\b"),
     ("q", r"^q\s*(?:$|[\[(_]|\s(?:i|int|counts)\b)"),
@@ -79,18 +82,19 @@ def read_pattern(
     """
     file = _guard.regular_file(path)
     where = str(path)
-    suffix, name = file.suffix.lower(), file.name
+    suffix, name, said = file.suffix.lower(), file.name, ""
     if suffix == ".cif":
-        columns, from_file = _pattern_cif.columns_of(file)
+        columns, from_file = cif_columns(file)
     else:
         text = _text(file, where)
         if suffix == ".xrdml":
             _refuse_binary(where, suffix)
         from_file = _wavelength_in(text)
-        if "SYNTHETIC" in "\n".join(_header(text)):  # a file that is no measurement says so
+        said = "\n".join(_header(text))
+        if "SYNTHETIC" in said:  # a file that is no measurement says so
             name += f" {SYNTHETIC}"
         if suffix in (".gsa", ".gsas", ".gss", ".fxye", ".gda"):
-            columns = _gsas.columns_of(text, where)
+            columns = gsas_columns(text, where)
         else:
             columns = _columns(text, where)
             axis = axis or _axis_in(text)
@@ -115,6 +119,8 @@ def read_pattern(
             stacklevel=2,
         )
     x, y, sd, sd_from = columns
+    if axis == "q" and suffix != ".cif" and re.search(r"\bq\W*_?\W*(?:1/)?nm", said, re.IGNORECASE):
+        x = x / 10
     x = _TO_ANGLE[axis or "2theta"](x, rays)
     if np.isnan(x).any():
         raise FileFormatError(
@@ -172,7 +178,11 @@ def _wavelength_in(text: str) -> float | None:
         if "ratio" in line.lower():  # of the intensities of a doublet
             continue
         found = _WAVELENGTH.search(line)
-        if found and 0.05 < (value := float(found[1].replace(",", "."))) < 5:
+        if not found:
+            continue
+        unit = found[3] or ("nm" if re.search(r"\bnm\b", found[1]) else "")
+        value = float(found[2].replace(",", ".")) * _UNITS.get(unit.lower(), 1.0)
+        if 0.05 < value < 5:
             return value
     return None
 
@@ -235,13 +245,14 @@ def _columns(text: str, where: str) -> Columns:
             "give one pattern, its rows alike",
         )
     table = np.array(kept)
-    sd = table[:, 2] if width == 3 and (table[:, 2] > 0).all() else None
+    sd, odd = (table[:, 2], "") if width == 3 else (None, "")
     if width > 3:
-        warnings.warn(
-            f"{where}: has {width} columns, and the first two are read",
-            ChemoscapeWarning,
-            stacklevel=3,
-        )
+        odd = f"has {width} columns, and the first two are read"
+    elif sd is not None and not ((sd > 0).all() and np.ptp(sd) > 0):
+        odd = f"its third column is {'constant' if np.ptp(sd) == 0 else 'not positive'}, no sd"
+        sd = None
+    if odd:
+        warnings.warn(f"{where}: {odd}", ChemoscapeWarning, stacklevel=3)
     return table[:, 0], table[:, 1], sd, "file"
 
 

@@ -12,6 +12,7 @@ from chemoscape.crystals.cell_fit import rounded
 from chemoscape.crystals.crystal import Cell, Crystal
 from chemoscape.crystals.layers import Layers
 from chemoscape.errors import LibraryError
+from chemoscape.standards._unit_cell import volume_of
 from chemoscape.standards.mixing import molar_mass
 
 NAMES = ("a", "b", "c", "alpha", "beta", "gamma")
@@ -78,9 +79,7 @@ class StructureRow:
     @property
     def volume(self) -> float:
         """Of the cell, Å3."""
-        cosines = np.cos(np.radians(self.cell[3:]))
-        root = 1 - (cosines**2).sum() + 2 * cosines.prod()
-        return float(np.prod(self.cell[:3]) * np.sqrt(max(root, 0.0)))
+        return volume_of(self.cell)
 
     @property
     def volume_sd(self) -> float:

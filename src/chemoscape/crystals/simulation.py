@@ -57,7 +57,7 @@ def calculated_pattern(
     d_max, d_min = rays.spacing(np.array([low, high]))
     found = reflections(crystal, max(float(d_min), rays.wavelengths[-1] / 1.9999), float(d_max))
     area = relative_intensities(crystal, found, rays)
-    lines = lines_of(x, found.d, profile, rays, shift, shift_kind)
+    lines = lines_of(x, found.d, profile, rays, shift, shift_kind, slopes=False)
     y = lines.value @ area
     return np.asarray(y * (highest / y.max()) if y.max() > 0 else y)
 

@@ -6,18 +6,19 @@ Intensities and background are linear, and are solved for at every step, intensi
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import linalg
 
 from chemoscape.crystals import metric
-from chemoscape.crystals._problem import Problem, free_values
 from chemoscape.crystals.cell_fit import CellFit, serial
 from chemoscape.crystals.crystal import Cell, Crystal, as_cell
-from chemoscape.crystals.first_look import FirstLook, first_look
+from chemoscape.crystals.least_squares import Problem, free_values
 from chemoscape.crystals.pattern import Pattern
 from chemoscape.crystals.profile import Profile, Shift
 from chemoscape.crystals.reflections import Reflections, reflections
-from chemoscape.crystals.searching import search_cell
+from chemoscape.crystals.searching import FirstLook, first_look, search_cell
 from chemoscape.errors import FitError, require_choice
 
 #: Lines are looked for as far beyond the pattern as a change of the cell may bring them in.
@@ -25,6 +26,8 @@ _MARGIN = 0.02
 #: Lines weaker than this many of their own sd say nothing of the cell: where all that depend on a
 #: length are such, it follows the noise.
 _SURE = 4.0
+#: An offset beyond this many of its sd is clear: then its kind matters to the lengths.
+_CLEAR = 5.0
 
 
 def refine_cell(
@@ -71,9 +74,9 @@ def refine_cell(
     -----
     Standard deviations are those of counting, from the lines above four of their own sd, times
     ``sqrt(max(1, reduced chi2))``: a length that only weaker lines tell of has a very large one.
-    They do not hold what the model leaves out: an offset of another kind, the shape of lines, the
-    wavelength. Le Bail, Duroy, Fourquet, Mater. Res. Bull. 23, 447 (1988); Pawley, J. Appl. Cryst.
-    14, 357 (1981).
+    They do not hold what the model leaves out: the kind of the offset (`CellFit.offset_change`),
+    the shape of lines, the wavelength. Le Bail, Duroy, Fourquet, Mater. Res. Bull. 23, 447 (1988);
+    Pawley, J. Appl. Cryst. 14, 357 (1981).
     """
     shift = shift or ("displacement" if pattern.radiation.is_doublet else "zero")
     require_choice("shift", shift, "displacement", "zero", "none")
@@ -82,7 +85,9 @@ def refine_cell(
     look = first_look(pattern)
     if not len(look.places):
         raise FitError(
-            "has no peak above its noise", pattern.source or "pattern", "measure it for longer"
+            "has no peak above its noise",
+            pattern.source or "pattern",
+            "measure it for longer, or leave out a third column that is no standard deviation",
         )
     basis = metric.free_components(crystal.rotations)
     start = metric.components_of(crystal, basis)
@@ -99,7 +104,8 @@ def refine_cell(
         starts.append(
             search_cell(pattern, look, crystal, found, basis, start, reach=reach, seed=seed)
         )
-    near = [_approached(problem, one, look) for one in starts]
+    factors = (3.0, 1.5) if reach > 0 else (1.5,)  # a start that is right needs no far approach
+    near = [_approached(problem, one, look, factors) for one in starts]
     best = min(near, key=lambda values: problem.at(values).cost)
     return _result(problem, _finished(problem, best, look), crystal)
 
@@ -122,11 +128,13 @@ def _lines_in_range(pattern: Pattern, crystal: Crystal) -> Reflections:
     return found
 
 
-def _approached(problem: Problem, start: np.ndarray, look: FirstLook) -> np.ndarray:
+def _approached(
+    problem: Problem, start: np.ndarray, look: FirstLook, factors: tuple[float, ...]
+) -> np.ndarray:
     """Values whose cell is fitted with lines broader than they are, which reach further."""
     n = len(problem.basis)
     values = np.r_[start, 0.0, 0.0, 0.0, look.width**2, 0.5]
-    for factor in (3.0, 1.5):
+    for factor in factors:
         values[-2] = (factor * look.width) ** 2
         values = problem.fitted(values, np.arange(len(values)) < n, roughly=True)
     return values
@@ -188,7 +196,25 @@ def _result(problem: Problem, values: np.ndarray, crystal: Crystal) -> CellFit:
         n_varied=n_varied,
         durbin_watson=durbin,
         serial_factor=factor,
+        offset_change=_offset_change(problem, values, float(sd[n])),
     )
+
+
+def _offset_change(
+    problem: Problem, values: np.ndarray, shift_sd: float
+) -> tuple[float, float, float]:
+    """What the lengths change by when a clear offset is taken as one of the other kind."""
+    n = len(problem.basis)
+    if problem.kind == "none" or not abs(values[n]) > _CLEAR * shift_sd:
+        return (np.nan,) * 3
+    kind: Shift = "zero" if problem.kind == "displacement" else "displacement"
+    other = replace(problem, kind=kind, last=None)
+    moved = other.fitted(values, free_values(other), roughly=True)
+    a, b, c = (
+        metric.cell_of(np.tensordot(moved[:n], problem.basis, 1))
+        - metric.cell_of(np.tensordot(values[:n], problem.basis, 1))
+    )[:3].tolist()
+    return a, b, c
 
 
 def _inverse(gram: np.ndarray, sizes: np.ndarray) -> np.ndarray:

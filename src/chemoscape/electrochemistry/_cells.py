@@ -59,7 +59,7 @@ def decimal_mark(cells: Iterable[Cell], where: str) -> str:
         raise FileFormatError(
             f"{grouped!r} may be a decimal comma or thousands",
             where,
-            "say which mark stands before the decimals: decimal=',' or decimal='.'",
+            "say which mark stands before the decimals: decimal=',' or '.' (--decimal)",
         )
     return "."
 
@@ -132,9 +132,11 @@ def dates(cells: Sequence[Cell], where: str) -> np.ndarray | None:
     FileFormatError
         Days and months may be meant either way round, and the durations differ.
     """
-    if all(isinstance(cell, dt.datetime) for cell in cells):
-        first = cells[0]
-        return np.array([(cell - first).total_seconds() for cell in cells])
+    if all(isinstance(cell, dt.date) for cell in cells):  # a spreadsheet's midnight is a mere day
+        whole = [
+            c if isinstance(c, dt.datetime) else dt.datetime(*c.timetuple()[:3]) for c in cells
+        ]
+        return np.array([(one - whole[0]).total_seconds() for one in whole])
     texts = [cell.strip() if isinstance(cell, str) else "" for cell in cells]
     readings: list[np.ndarray] = []
     for form in ("iso", *_DATES):

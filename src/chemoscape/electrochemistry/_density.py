@@ -11,7 +11,7 @@ levels of voltage to the same end; laying the charge between them serves sparse 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -21,6 +21,12 @@ from chemoscape.errors import FitError
 
 #: Least sd of the smoothing Gaussian, V, and in steps and in noise of the voltage.
 LEAST_V, STEPS, NOISES = 0.004, 2.0, 1.5
+#: Records of a noisy half cycle are averaged down to so many, not fewer.
+LEAST_MEANS = 200
+#: Fewer records clump more: their means count as this much noisier than they are.
+_CLUMPS = 1.5
+#: So few records are far apart for another reason than the voltmeter's step.
+SPARSE = 20
 #: Grid points in an sd of the smoothing.
 FINENESS = 4
 #: V, more than any cell or pack in a laboratory has.
@@ -65,11 +71,8 @@ def free_halves(curve: xr.Dataset) -> list[Half]:
         capacity = abs(float(charge[whole[-1]] - charge[max(int(whole[0]) - 1, 0)]))
         x = curve["x"].values[at] if "x" in curve else None
         step, noise = _voltmeter(voltage[at])
-        found.append(
-            Half(int(half), int(direction[at[0]]), voltage[at], passed, x, step, noise, capacity)
-        )
-    largest = max((half.capacity for half in found), default=0.0)
-    found = [half for half in found if half.capacity >= 1e-3 * largest]
+        one = Half(int(half), int(direction[at[0]]), voltage[at], passed, x, step, noise, capacity)
+        found.append(_quieter(one))
     spread = max((float(np.ptp(half.voltage)) for half in found), default=0.0)
     if spread > _WIDEST:
         raise FitError(
@@ -93,11 +96,26 @@ def _voltmeter(voltage: np.ndarray) -> tuple[float, float]:
     return min(step, 0.05), min(noise, 0.05)  # beyond, it is no digitised and no noisy curve
 
 
+def _quieter(half: Half) -> Half:
+    """The means of so many neighbours that their noise asks for no wider smoothing than `LEAST_V`,
+    or as near to it as `LEAST_MEANS` allow: a wide smoothing draws in the slopes beside a plateau.
+    """
+    wanted = math.ceil((_CLUMPS * NOISES * half.noise / LEAST_V) ** 2)
+    several = min(wanted, half.voltage.size // LEAST_MEANS)
+    if several < 2:
+        return half
+    cuts = np.arange(0, half.voltage.size, several)
+    count = np.diff(cuts, append=half.voltage.size)
+    voltage, passed = (np.add.reduceat(v, cuts) / count for v in (half.voltage, half.passed))
+    x = None if half.x is None else np.add.reduceat(half.x, cuts) / count
+    quiet = half.noise * min(_CLUMPS / math.sqrt(several), 1.0)
+    return replace(half, voltage=voltage, passed=passed, x=x, noise=quiet)
+
+
 def smoothing_for(halves: list[Half], given: float | None) -> float:
     """Sd of the Gaussian, V."""
     if given is None:
-        # sparse records are far apart for another reason than the voltmeter's step
-        step = max((half.step for half in halves if half.voltage.size > 20), default=0.0)
+        step = max((half.step for half in halves if half.voltage.size > SPARSE), default=0.0)
         return max(LEAST_V, STEPS * step, NOISES * max(half.noise for half in halves))
     if not (math.isfinite(given) and 0 < given < 1):
         raise FitError(f"a smoothing of {given!r} V is impossible", remedy="give V, such as 0.005")
@@ -113,7 +131,8 @@ def density_of(half: Half, grid: np.ndarray, smoothing: float) -> Density:
     """Charge per voltage: laid evenly between records, then smoothed."""
     steps = np.abs(np.diff(half.passed))
     ends = np.sort(np.stack([half.voltage[:-1], half.voltage[1:]]), axis=0)
-    spread = max(half.step, 1e-3 * smoothing) / 2
+    step = half.step if half.voltage.size > SPARSE else 0.0
+    spread = max(step, 1e-3 * smoothing) / 2
     low, high = ends[0] - spread, ends[1] + spread
     slope = steps / (high - low)
     breaks = np.concatenate([low, high])

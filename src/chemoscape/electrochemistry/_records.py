@@ -161,7 +161,9 @@ def _chosen(table: Table, where: str, columns: Columns) -> dict[str, tuple[int, 
                     chosen.pop(other, None)
     if "voltage" not in chosen:
         raise FileFormatError(
-            f"no column of {_listed(table)} is a voltage", where, "name it: columns={'voltage': …}"
+            f"no column of {_listed(table)} is a voltage",
+            where,
+            "name it: columns={'voltage': 3}, or --column voltage=3",
         )
     return chosen
 
@@ -228,7 +230,9 @@ def _factor(role: str, head: Heading, units: Mapping[str, str], where: str) -> f
         if given
         else (f"the column {head.text.strip() or role!r} does not say its unit")
     )
-    raise FileFormatError(what, where, f"give it, as in units={{{role!r}: {example!r}}}")
+    raise FileFormatError(
+        what, where, f"give it: units={{{role!r}: {example!r}}}, or --unit {role}={example}"
+    )
 
 
 def _times(

@@ -11,8 +11,10 @@ from chemoscape.electrochemistry._direction import direction_of, filled, was_res
 from chemoscape.electrochemistry._records import Records
 from chemoscape.errors import ChemoscapeWarning, FileFormatError
 
-#: Half cycles of fewer records and less charge (over the largest) are flickers of the current.
-_FLICKER_RECORDS, _FLICKER_CHARGE = 5, 1e-3
+#: Half cycles of less charge, over all that the curve spans, are flickers of the current.
+_FLICKER = 1e-3
+#: A counter that changes by so many of its usual steps was set to zero.
+_JUMP = 5.0
 #: The charges counted and integrated may differ by so much.
 AGREEMENT = 0.01
 
@@ -67,7 +69,7 @@ def sequence_of(records: Records, where: str, positive: str | None) -> Sequence:
         raise FileFormatError(
             f"there is no capacity, and no {missing} to integrate one",
             where,
-            f"name the column: columns={{{missing!r}: …}} or columns={{'capacity': …}}",
+            f"name the column: columns={{{missing!r}: 3}}, or --column {missing}=3",
         )
     elapsed, steps, back = _elapsed(records, notes)
     direction = direction_of(records, back, where, positive, notes)
@@ -145,15 +147,25 @@ def _counted(records: Records, direction: np.ndarray) -> np.ndarray | None:
     if {"charge", "discharge"} <= set(counters):
         return np.cumsum(_grown(counters["charge"]) - _grown(counters["discharge"]))
     if "net" in counters:
-        steps = np.diff(counters["net"], prepend=0.0)
-        steps[0] = 0.0
-        wrong = (np.sign(steps) * direction < 0) & (
-            np.abs(steps) > 10 * np.median(np.abs(steps[steps != 0])) if steps.any() else False
-        )
-        return np.cumsum(np.where(wrong, 0.0, steps))
+        return _net(counters["net"], direction)
     if "capacity" in counters:
-        return np.cumsum(_grown(counters["capacity"]) * direction)
+        counter = counters["capacity"]
+        falls = np.diff(counter, prepend=counter[0])[direction < 0] < 0
+        # Novonix has one number that rises on charge and falls on discharge
+        if falls.mean() > 0.5 if falls.size else counter.min() < 0:
+            return _net(counter, direction)
+        return np.cumsum(_grown(counter) * direction)
     return None
+
+
+def _net(counter: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """Net charge of a counter with a sign, which may be set to zero (BioLogic: at each change)."""
+    steps = np.diff(counter, prepend=counter[0])
+    usual = float(np.median(np.abs(steps[steps != 0]))) if steps.any() else 0.0
+    # a net charge that runs through zero does so by its usual step
+    jumps = (np.abs(steps) > _JUMP * usual) | (direction == 0)
+    reset = was_reset(np.abs(counter)) & jumps
+    return np.cumsum(np.where(reset, counter, steps))
 
 
 def _half_cycles(direction: np.ndarray, charge: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -161,9 +173,8 @@ def _half_cycles(direction: np.ndarray, charge: np.ndarray) -> tuple[np.ndarray,
     way = direction.copy()
     largest = float(np.ptp(charge)) or 1.0
     for run in _runs(filled(way) if way.any() else way):
-        flowing = run[way[run] != 0]
-        passed = abs(charge[run[-1]] - charge[run[0]])
-        if flowing.size < _FLICKER_RECORDS and passed < _FLICKER_CHARGE * largest:
+        passed = abs(charge[run[-1]] - charge[max(int(run[0]) - 1, 0)])
+        if passed < _FLICKER * largest:
             way[run] = 0
     if not way.any():
         way = direction

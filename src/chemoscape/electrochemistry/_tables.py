@@ -98,11 +98,16 @@ def _texts(text: str, where: str) -> Iterator[tuple[str, list[list[Cell]]]]:
             where,
             "give a table with a record per line",
         )
+    headed = False
     for mark, name in (("\t", "tabs"), (";", "semicolons"), (",", "commas"), ("  ", "blanks")):
+        if headed and name == "blanks":  # they are part of the names
+            return
         head = [_cells(line, mark) for line in lines[:_NEAR]]
         if sum(len(row) > 1 for row in head) < 2:
             continue
-        if _heading_row(head) is None and not _numeric_start(head):
+        if _heading_row(head) is not None:
+            headed = True
+        elif not _numeric_start(head):
             continue
         yield name, head + [_cells(line, mark) for line in lines[_NEAR:]]
 
@@ -163,7 +168,8 @@ def _best(candidates: Iterator[tuple[str, list[list[Cell]]]], where: str, namele
     raise FileFormatError(
         "no heading with a voltage beside a current, a capacity or a time was found",
         where,
-        "name the columns, as in columns={'voltage': 3, 'capacity': 'Q'}, by heading or number",
+        "name the columns by heading or number: columns={'voltage': 3, 'capacity': 'Q'}, on the "
+        "command line --column voltage=3 capacity=Q",
     )
 
 

@@ -52,7 +52,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         r"im|cur|curr|amps?|strom|courant|intensity|cell current|current .*",
     ),
     "time": (
-        r"test time|total time|elapsed time|run time|总时间|测试时间|test",
+        r"(test|total|elapsed|run|prog(ram)?) time|总时间|测试时间|test",
         r"time|t|zeit|temps|时间|time since .*",
         r"step time|t-step|相对时间|工步时间",
     ),
@@ -113,7 +113,7 @@ def plain(text: str) -> str:
 
 def known_unit(text: str) -> str:
     """The unit as `UNITS` spells it, "clock" for hours:minutes:seconds, or "" when unknown."""
-    text = re.sub(r"\s*vs\.?.*$", "", plain(text))
+    text = re.sub(r"\s*vs\.?.*$", "", plain(text)).strip("[]() ")
     if _CLOCK.fullmatch(text.replace(" ", "")):
         return "clock"
     if _PER_SOMETHING.fullmatch(text):
@@ -170,7 +170,7 @@ def _fits(role: str, unit: str) -> bool:
 
 #: Words for what a step does, +1 charge, -1 discharge, 0 rest.
 _STATES = (
-    (r".*(静置|搁置|暂停|休止)|r|rest|rst|pause|paus|ocv|oc|open circuit.*|relax.*|wait|idle|s", 0),
+    (r".*(静置|搁置|暂停|休止)|r|rest|rst|pau(se?)?|ocv|oc|open circuit.*|relax.*|wait|idle|s", 0),
     (r".*放电.*|.*(dchg|dischg|dischar|dcha|disch|dis\b).*|d|rated|d[_ -].*|ccd|cvd|dch", -1),
     (r".*充电.*|.*(chg|charg|cha\b).*|c|ratec|c[_ -].*|ccc|cvc|cccvc", 1),
 )

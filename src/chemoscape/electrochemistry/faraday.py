@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import xarray as xr
 from scipy.constants import physical_constants
 
-from chemoscape.errors import FitError
+from chemoscape.errors import ChemoscapeWarning, FitError
 from chemoscape.standards.mixing import counts_of, molar_mass
 
 #: C/mol, exact since 2019.
 FARADAY = physical_constants["Faraday constant"][0]
+#: mAh/g, more than any host takes (silicon 4200).
+_MOST = 6000.0
+#: So far below none at all a composition may come by parasitic currents and rounding.
+_BELOW_NONE = 0.05
 
 
 def capacity_per_ion(formula: str, *, electrons: int = 1) -> float:
@@ -104,6 +109,11 @@ def lithiation(
         Mass or active share are missing or impossible.
     LibraryError
         A formula cannot be read.
+
+    Warns
+    -----
+    ChemoscapeWarning
+        More ions leave than `start_x` has, or a half cycle passes more than any host takes.
     """
     per_gram = curve["charge"].attrs.get("units") == "mAh/g"
     active = _active_mass(mass_mg, active_fraction, per_gram)
@@ -127,11 +137,13 @@ def lithiation(
         hours = (curve["time"].values - curve["time"].values[0]) / 3600
         drift = np.hypot(drift, offset * hours * to_x)
     x_sd_scale = np.abs(x - start_x) * scale
-    start_sd = 0.0 if start_x_sd is None else _relative("start_x_sd", start_x_sd, 1.0) or 0.0
+    start_sd = _relative("start_x_sd", start_x_sd, 1.0) or 0.0
     total = np.sqrt(np.nan_to_num(x_sd_scale) ** 2 + drift**2 + start_sd**2)
     if not known and start_x_sd is None and offset is None:
         total = np.full(x.size, np.nan)
     name = _variable(formula, ion)
+    specific = _since_start_of_half(curve, charge) / active
+    _say_impossible(name, x, specific)
     out = curve.assign(
         x=("point", x, {"units": "1", "long_name": name}),
         x_sd_scale=("point", x_sd_scale, {"units": "1", "long_name": f"{name}: sd, common"}),
@@ -139,7 +151,7 @@ def lithiation(
         x_sd=("point", total, {"units": "1", "long_name": f"{name}: sd"}),
         specific_capacity=(
             "point",
-            _since_start_of_half(curve, charge) / active,
+            specific,
             {"units": "mAh/g", "long_name": "specific capacity of the half cycle"},
         ),
     )
@@ -158,6 +170,23 @@ def lithiation(
         scale_sd_from=", ".join(known) or "nothing: no error of mass or current was given",
         mAh_per_x=1.0 / to_x,
     )
+
+
+def _say_impossible(name: str, x: np.ndarray, specific: np.ndarray) -> None:
+    """What no host does, and which argument it comes from."""
+    if specific.max() > _MOST:
+        said = (
+            f"a half cycle has {specific.max():.3g} mAh/g, more than any host takes: is the mass "
+            "in mg?"
+        )
+    elif x.min() < -_BELOW_NONE:
+        said = (
+            f"{name} falls to {x.min():.2f}, below none: say what the first record has (start_x, "
+            "and weighed_x for a powder that was weighed with its ions: 1 and 1 for LiFePO4)"
+        )
+    else:
+        return
+    warnings.warn(said, ChemoscapeWarning, stacklevel=3)
 
 
 def _since_start_of_half(curve: xr.Dataset, charge: np.ndarray) -> np.ndarray:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-#: Half cycles with less charge, over the largest, are not listed (a touch of current at the start).
-LEAST_SHARE = 1e-3
 _UNITS = {
     **{"voltage_mean": "V", "hours": "h", "current_mean": "mA"},
     **{"specific_capacity": "mAh/g", "c_rate": "1/h"},
@@ -37,8 +35,6 @@ def half_cycles(curve: xr.Dataset) -> xr.Dataset:
         at = np.flatnonzero((curve["half_cycle"].values == half) & (curve["direction"].values != 0))
         if at.size:
             rows.append({"half_cycle": float(half), **_facts(curve, at)})
-    largest = max((row["capacity"] for row in rows), default=0.0)
-    rows = [row for row in rows if row["capacity"] >= LEAST_SHARE * largest]
     for before, row in zip([None, *rows[:-1]], rows, strict=True):
         row["returned"] = np.nan if before is None else row["capacity"] / before["capacity"]
     names = [name for name in rows[0] if name != "half_cycle"] if rows else []

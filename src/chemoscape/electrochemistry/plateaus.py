@@ -28,6 +28,9 @@ DEPTHS = (0.6, 1.0, 1.4)
 FINEST_SHARE = 0.025
 #: Least prominence of a peak over its own height.
 OWN_PROMINENCE = 0.15
+#: What is wider than this (V) is a plateau only if it is so many times as dense as its half cycle
+#: on the whole: a curve that slopes evenly is one broad peak, and no plateau.
+_WIDE, _DENSER = 0.05, 2.0
 #: No half cycle has more plateaus.
 MOST_PEAKS = 40
 
@@ -87,10 +90,12 @@ def plateaus(
 ) -> xr.Dataset:
     """Plateaus: potential, capacity, and the compositions between which they run.
 
-    A plateau is a peak of `capacity_density`. Its potential is the centre of charge of what rises
-    above half its prominence, or three quarters of its height where that is more. It begins and
-    ends where the curve on either side, continued straight as its own dQ/dV says, meets that
-    potential, so that neither the smoothing nor the slopes beside it count as plateau.
+    A plateau is a peak of `capacity_density` that is narrow, or twice as dense as an even slope
+    over the half cycle's voltages would be: a solid solution alone has none. Its potential is the
+    centre of charge of what rises above half its prominence, or three quarters of its height where
+    that is more. It begins and ends where the curve on either side, continued straight as its own
+    dQ/dV says, meets that potential, so that neither the smoothing nor the slopes beside it count
+    as plateau.
 
     Parameters
     ----------
@@ -182,10 +187,12 @@ def _measured(half: Half, smoothing: float, prominence: float) -> list[dict[str,
         *(int(a + np.argmin(made.density[a:b])) for a, b in itertools.pairwise(peaks)),
     ]
     valleys.append(made.grid.size - 1)
-    return [
+    rows = [
         _one_peak(half, made, smoothing, int(peaks[k]), float(facts["prominences"][k]), edges)
         for k, edges in enumerate(itertools.pairwise(valleys))
-    ][::-1]
+    ]
+    dense = made.density[peaks] > _DENSER * half.passed[-1] / max(high - low, _WIDE)
+    return [one for one, own in zip(rows, dense, strict=True) if own or one["width"] < _WIDE][::-1]
 
 
 def _one_peak(

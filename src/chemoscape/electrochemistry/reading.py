@@ -155,9 +155,9 @@ def _dataset(records: Records, order: Order) -> xr.Dataset:
     unit = "mAh/g" if records.specific else "mAh"
     counted = order.counted
     charge = order.integrated if counted is None else counted
-    held = records.held
-    if held is None:
-        held = _falling(records.current, records.voltage, order)
+    held = _falling(records.current, records.voltage, order)  # also in steps called CCCV, or C
+    if records.held is not None:
+        held |= records.held
     variables: dict[str, tuple[np.ndarray | None, str, str]] = {
         "voltage": (records.voltage, "V", "voltage of the cell"),
         "charge": (

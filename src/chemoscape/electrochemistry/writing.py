@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -55,3 +58,35 @@ def write_cycling(
         rows.append(separator.join(cells + tuple(v.replace(".", decimal) for v in numbers)))
     write_text(Path(path), "\n".join(rows) + "\n")
     return Path(path)
+
+
+def write_records(curves: Mapping[str, xr.Dataset], path: Path) -> None:
+    """Write all records of all curves as a CSV with the curve's name before each.
+
+    Raises
+    ------
+    ResultsError
+        The file exists already, or cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    wanted = (
+        *("time", "current", "voltage", "charge", "direction", "half_cycle"),
+        *("specific_capacity", "x", "x_sd_scale", "x_sd"),
+    )
+    names = [name for name in wanted if any(name in curve for curve in curves.values())]
+    first = next(iter(curves.values()))
+    heads = [
+        f"{name} ({first[name].attrs['units']})"
+        if name in first and first[name].attrs.get("units", "1") != "1"
+        else name
+        for name in names
+    ]
+    writer.writerow(["curve", *heads])
+    for label, curve in curves.items():
+        columns = [curve[name].values if name in curve else None for name in names]
+        for k in range(curve.sizes["point"]):
+            cells = ["" if column is None else column[k] for column in columns]
+            cells = ["" if cell != cell else cell for cell in cells]
+            writer.writerow([label, *(f"{c:.9g}" if c != "" else "" for c in cells)])
+    write_text(path, text.getvalue())

@@ -59,7 +59,7 @@ def maps_figure(rows: dict[str, xr.DataArray], time: xr.DataArray, *, note: str 
                 colour_bar(ax, shown, label, image.values.astype(float), aspect)
             elif column == len(chosen) - 1:
                 ax.text(1.04, 0.5, label, transform=ax.transAxes, va="center", fontsize=6.5)
-    letters(ax for ax in axes.ravel() if ax.axison)
+    letters(next(ax for ax in line if ax.axison) for line in axes)
     footnote(figure, note)
     return figure
 

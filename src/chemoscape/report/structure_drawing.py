@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 from scipy.spatial import ConvexHull, QhullError
 
-from chemoscape.crystals._pyramids import BOND
 from chemoscape.crystals.bonds import GUESTS
 from chemoscape.crystals.crystal import Crystal
+from chemoscape.crystals.pyramids import BOND
 from chemoscape.report.crystal_structures import NOT_MEASURED
 from chemoscape.report.panels import CATEGORIES, DOUBLE, INK, footnote, letters, styled
 from chemoscape.report.words import pretty

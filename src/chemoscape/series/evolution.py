@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import warnings
 from collections.abc import Sequence
 
@@ -15,6 +13,7 @@ from chemoscape.errors import ChemoscapeWarning, RecipeError
 from chemoscape.products import Products, chosen_composition, chosen_maps
 from chemoscape.recipe import Recipe
 from chemoscape.results import RunSummary
+from chemoscape.series.errors import counting_sd, shared_of
 from chemoscape.series.moments import SECONDS, Moments
 
 #: The sample's mass is kept while ions go in and out; more than this (relative) is something else.
@@ -107,20 +106,26 @@ def _of_compositions(
     """Means of the maps, and what they are made of."""
     comps = [chosen_composition(one, recipe) for one in stacks]
     variable = str(comps[0].attrs["variable"])
+    one_sided = bool(chosen_maps(stacks[0], recipe).attrs["nonnegative"])
+    counted = [
+        counting_sd(comp, shared_of(done.od), one_sided=one_sided)
+        for comp, done in zip(comps, stacks, strict=True)
+    ]
+    of_axis = [
+        float(comp.attrs["mean_per_eV"])
+        * (np.nan if one.energy_shift_eV is None else _number(one.energy_shift_eV.sd))
+        for comp, one in zip(comps, summaries, strict=True)
+    ]
+    total = np.array([comp.attrs["mean_sd"] for comp in comps])
+    if not one_sided:  # then the mean's error is that of what does not average out
+        total = np.hypot(total, counted)
     out = xr.Dataset()
     for name, values, words in (
         ("composition", [c.attrs["mean_mass_weighted"] for c in comps], "mean by mass"),
-        ("composition_sd", [c.attrs["mean_sd"] for c in comps], "its sd, total"),
+        ("composition_sd", total, "its sd, total"),
         (
             "composition_sd_own",
-            [
-                own_sd(
-                    comp,
-                    np.nan if one.energy_shift_eV is None else _number(one.energy_shift_eV.sd),
-                    one_sided=bool(chosen_maps(done, recipe).attrs["nonnegative"]),
-                )
-                for comp, one, done in zip(comps, summaries, stacks, strict=True)
-            ],
+            np.hypot(counted, np.nan_to_num(of_axis)),
             "its sd, what stacks do not have in common",
         ),
     ):
@@ -171,37 +176,6 @@ def _by_charge(moments: Moments, recipe: Recipe) -> xr.Dataset:
     )
 
 
-def own_sd(comp: xr.Dataset, shift_sd: float, *, one_sided: bool) -> float:
-    """Error of the mean composition (by mass) that a stack does not share with others of a series:
-    counting, and the error of its energy axis.
-
-        sd² = Σ (m_i sd_i)² / (Σ m_i)² + (d mean/dE · sd_E)²
-
-    Pixels of a map that was smoothed or made finer err together over its noise length ℓ (px), a
-    Gaussian's standard deviation: that is as if there were fewer by 4 π ℓ². Weights kept
-    non-negative err to one side, by an amount that goes with the counting error and changes with
-    the composition: there the first term is the mean counting error, (Σ m_i sd_i / Σ m_i)².
-
-    Parameters
-    ----------
-    comp : Dataset of `composition`
-    shift_sd : float
-        Standard deviation of the energy shift, eV; NaN where it was held.
-    one_sided : bool
-        Whether the weights were kept non-negative.
-    """
-    kept = comp["mask"].values
-    mass, sd = (comp[name].values[kept] for name in ("thickness", "composition_sd_counting"))
-    if one_sided:
-        counted = (np.nansum(mass * sd) / mass.sum()) ** 2
-    else:
-        smooth = float(comp.attrs.get("noise_length_px", 0.0))
-        alike = max(4 * np.pi * smooth**2, float(comp.attrs["refine"]) ** 2)
-        counted = alike * np.nansum((mass * sd) ** 2) / mass.sum() ** 2
-    slope = float(comp.attrs["mean_per_eV"]) * np.nan_to_num(shift_sd)
-    return float(np.sqrt(counted + slope**2))
-
-
 def _mean_thickness(comp: xr.Dataset) -> float:
     return float(np.nanmean(comp["thickness"].values[comp["mask"].values]))
 
@@ -248,29 +222,3 @@ def _warn_of_shifts(shifts: np.ndarray) -> None:
 
 def _number(value: float | None) -> float:
     return np.nan if value is None else float(value)
-
-
-def table_csv(node: xr.Dataset) -> str:
-    """The numbers of a series as one table, a row per stack; empty where nothing is known."""
-    columns: dict[str, list[object]] = {"time": node["time"].values.tolist()}
-    for name, one in node.data_vars.items():
-        others = [dim for dim in one.dims if dim != "time"]
-        if not others:
-            columns[str(name)] = one.values.tolist()
-            continue
-        along = one.transpose(others[0], "time")
-        labels = along[others[0]].values if others[0] in along.coords else range(len(along))
-        for label, values in zip(labels, along.values, strict=True):
-            columns[f"{name} {label}"] = values.tolist()
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for row in zip(*columns.values(), strict=True):
-        writer.writerow([_cell(one) for one in row])
-    return text.getvalue()
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, float):
-        return f"{value:.8g}" if np.isfinite(value) else ""
-    return value

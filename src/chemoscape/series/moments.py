@@ -83,7 +83,7 @@ def find_moments(recipe: Recipe) -> Moments:
             warnings.warn(f"{_WHERE}: left out {one}", ChemoscapeWarning, stacklevel=2)
         for stack in found:
             if stack.error:
-                raise RecipeError(stack.error, _WHERE, "take it away, or mend the file")
+                raise RecipeError(stack.error.rstrip("."), _WHERE, "or leave this stack out")
             paths.append(stack.path)
     if twice := next((path for path in paths if paths.count(path) > 1), None):
         raise RecipeError(f"{twice.name} is named twice", _WHERE, "name every stack once")

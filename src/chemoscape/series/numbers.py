@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -72,17 +73,30 @@ def _checksum(summaries: Sequence[RunSummary], moments: Moments) -> str | None:
 
 
 def _warnings(summaries: Sequence[RunSummary], moments: Moments, log: Journal) -> tuple[str, ...]:
-    """What belongs to all stacks, then what several say, then what one says, with its name."""
-    said = Counter(text for one in summaries for text in one.warnings)
+    """What belongs to all stacks, then what each says; what several say alike, but for numbers, is
+    told once, in the words of the first of them.
+    """
     out = list(log.warnings)
-    for text, times in said.items():
-        if times == len(summaries):
-            out.append(f"every stack: {text}")
-        elif times > 1:
-            out.append(f"{times} of {len(summaries)} stacks: {text}")
+    said: dict[str, list[tuple[int, str]]] = {}
     for number, one in enumerate(summaries):
-        out += [f"{moments.name_of(number)}: {text}" for text in one.warnings if said[text] == 1]
+        for text in one.warnings:
+            said.setdefault(without_numbers(text), []).append((number, text))
+    for alike in said.values():
+        (first, text), others = alike[0], {number for number, _ in alike[1:]}
+        if {told for _, told in alike} == {text}:
+            n, all_ = len(alike), len(summaries)
+            who = "every stack" if n == all_ else f"{n} of {all_} stacks"
+            who = moments.name_of(first) if n == 1 else who
+        else:
+            who = f"{moments.name_of(first)}, and alike {len(others)} more of {len(summaries)}"
+        out.append(f"{who}: {text}")
     return tuple(out)
+
+
+def without_numbers(text: str) -> str:
+    """A warning as it is said of another stack, or at another place, too."""
+    number = r"[-+]?\d[\d.,]*"
+    return re.sub(rf"{number}(\s+({number}|…))*", "#", text)
 
 
 def _seconds(summaries: Sequence[RunSummary], log: Journal) -> dict[str, float]:

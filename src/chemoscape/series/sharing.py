@@ -69,10 +69,11 @@ def common_energies(stacks: Sequence[xr.DataArray], names: Sequence[str]) -> lis
     shared = np.ones(wanted.size, dtype=bool)
     for stack, name in zip(stacks, names, strict=True):
         own = stack["energy"].values
-        place = np.abs(own[None, :] - wanted[:, None]).argmin(axis=1)
-        there = np.abs(own[place] - wanted) <= SAME_ENERGY_EV
-        # two setpoints nearer to each other than the tolerance would claim one image
-        there &= np.append(np.diff(place) > 0, True)
+        apart = np.abs(own[None, :] - wanted[:, None])
+        place = apart.argmin(axis=1)
+        there = apart.min(axis=1) <= SAME_ENERGY_EV
+        # an image serves one energy only: the one that is nearest to it
+        there &= apart.argmin(axis=0)[place] == np.arange(wanted.size)
         if there.mean() < 0.5:
             raise StackError(
                 f"only {there.sum()} of the {wanted.size} energies of the first stack are in it, "

@@ -11,6 +11,8 @@ import xarray as xr
 
 #: Energies of the stacks, where they are not quite those of the first.
 ENERGY_READ = "energy_read"
+#: When each image of a stack was taken; in the stack itself it is called as the dimension here.
+FRAME_TIME = "frame_time"
 
 
 def joined(moments: Sequence[Mapping[str, xr.Dataset]], time: xr.Variable) -> dict[str, xr.Dataset]:
@@ -42,13 +44,15 @@ def _node(parts: Sequence[xr.Dataset], time: xr.Variable) -> xr.Dataset:
             attrs = {"units": "eV", "long_name": "photon energy of each stack"}
             out[ENERGY_READ] = (("time", "energy"), np.stack(read), attrs)
     shared_names = [name for name in first.variables if all(name in p.variables for p in parts)]
-    for name in shared_names:
-        held = [one.variables[name] for one in parts]
-        if name in first.coords:
+    for known in shared_names:
+        held = [one.variables[known] for one in parts]
+        alike = all(map(held[0].equals, held[1:]))
+        name = FRAME_TIME if known == "time" else known
+        if known in first.dims or (known in first.coords and alike):
             out.coords[name] = held[0]
         elif any(one.sizes != held[0].sizes for one in held):
             continue  # of different numbers of things
-        elif {"y", "x"} <= set(held[0].dims) or not all(map(held[0].equals, held[1:])):
+        elif {"y", "x"} <= set(held[0].dims) or not alike:
             values = np.stack([one.values for one in held])
             out[name] = (("time", *held[0].dims), values, held[0].attrs)
         else:

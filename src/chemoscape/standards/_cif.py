@@ -6,6 +6,7 @@ Names are compared without case and with dots as underscores, so that the older 
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -150,8 +151,8 @@ def _block(table: Mapping[str, list[str]], shared: Mapping[str, list[str]], wher
     if not all(0.5 < edge < 1000 for edge in cell[:3]) or not _possible(*cell[3:]):
         listed = ", ".join(f"{value:g}" for value in cell)
         raise FileFormatError(f"its cell is impossible ({listed})", where, _DAMAGED)
-    sites, doubts = _sites(table, where)
-    formula = " ".join(_first(table, "_chemical_formula_sum").split())
+    formula, z = _formula(table)
+    sites, doubts = _sites(table, where, re.findall("[A-Z][a-z]?", formula))
     try:
         molar_mass(formula)
     except LibraryError:
@@ -159,12 +160,11 @@ def _block(table: Mapping[str, list[str]], shared: Mapping[str, list[str]], wher
         formula = ""
     densities = (number_of(_first(table, name))[0] for name in _DENSITIES)
     density = next((one for one in densities if one > 0), np.nan)
-    z = number_of(_first(table, "_cell_formula_units_z"))[0]
     return Block(
         cell=tuple(cell),  # type: ignore[arg-type]
         cell_sd=tuple(sd for _, sd in numbers),  # type: ignore[arg-type]
         formula=formula,
-        z=z if z > 0 else np.nan,
+        z=z,
         density=density,
         volume=number_of(_first(table, "_cell_volume"))[0],
         group=_first(table, *_NAMES) or _first(table, *_NUMBERS),
@@ -173,6 +173,20 @@ def _block(table: Mapping[str, list[str]], shared: Mapping[str, list[str]], wher
         source=_source(table) or _source(shared),
         doubts=tuple(doubts),
     )
+
+
+def _formula(table: Mapping[str, list[str]]) -> tuple[str, float]:
+    """Formula and Z. Some programs (pymatgen, of the Materials Project) give the content of the
+    cell as the sum beside the Z of their structural formula: that is the unit then.
+    """
+    formula = " ".join(_first(table, "_chemical_formula_sum").split())
+    unit = "".join(_first(table, "_chemical_formula_structural").split())
+    z = number_of(_first(table, "_cell_formula_units_z"))[0]
+    z = z if 0 < z < 1e6 else np.nan
+    with contextlib.suppress(LibraryError):
+        if z > 1 and unit and abs(molar_mass(formula) / (z * molar_mass(unit)) - 1) < 1e-6:
+            formula = unit
+    return formula, z
 
 
 def _possible(alpha: float, beta: float, gamma: float) -> bool:
@@ -189,11 +203,18 @@ def _first(table: Mapping[str, Sequence[str]], *names: str) -> str:
     return next((value for value in values if value not in ("", "?", ".")), "")
 
 
-def _sites(table: Mapping[str, list[str]], where: str) -> tuple[tuple[Site, ...], list[str]]:
-    """Atoms of the list, and what to say of those left out."""
+def _sites(
+    table: Mapping[str, list[str]], where: str, elements: Sequence[str]
+) -> tuple[tuple[Site, ...], list[str]]:
+    """Atoms of the list, and what to say of those left out; ``elements`` are the formula's."""
     columns = [table.get(f"_atom_site_fract_{axis}", []) for axis in "xyz"]
     labels = table.get("_atom_site_label", [])
     symbols = table.get("_atom_site_type_symbol", labels)
+    if len(labels) == len(symbols):
+        symbols = [
+            symbol if symbol.strip() not in ("", "?", ".") else label
+            for symbol, label in zip(symbols, labels, strict=True)
+        ]
     shares = table.get("_atom_site_occupancy", [])
     thermal = table.get("_atom_site_u_iso_or_equiv", [])
     squares = table.get("_atom_site_b_iso_or_equiv", [])
@@ -205,7 +226,7 @@ def _sites(table: Mapping[str, list[str]], where: str) -> tuple[tuple[Site, ...]
     sites, left_out = [], []
     for k in range(n):
         place, sd = zip(*(number_of(column[k]) for column in columns), strict=True)
-        element = _element(symbols[k])
+        element = _element(symbols[k], elements)
         share = number_of(shares[k])[0] if shares else 1.0
         if not element or not np.isfinite(place).all():
             left_out.append(labels[k] if labels else symbols[k])
@@ -220,18 +241,21 @@ def _sites(table: Mapping[str, list[str]], where: str) -> tuple[tuple[Site, ...]
     return tuple(sites), doubts
 
 
-def _element(symbol: str) -> str:
-    """Element of a symbol or label such as ``V5+``, ``FE1`` or ``O2``; "" when it is none."""
+def _element(symbol: str, elements: Sequence[str] = ()) -> str:
+    """Element of a symbol or label such as ``V5+``, ``FE1`` or ``O2``; "" when it is none.
+
+    One of those of the formula before any other: ``OS1`` is an oxygen where there is no osmium.
+    """
     import gemmi
 
     letters = re.split(r"[^A-Za-z]", symbol.strip(), maxsplit=1)[0]
     if letters.lower().startswith("wat"):  # the oxygen of water, in databases of minerals
         return "O"
-    for length in (2, 1):
-        name = letters[:length].capitalize()
-        if len(name) == length and gemmi.Element(name).atomic_number:
-            return "H" if name == "D" else name
-    return ""
+    if letters.lower().startswith("vac"):
+        return ""
+    names = [letters[:n].capitalize() for n in (2, 1) if len(letters) >= n]
+    names = [name for name in names if gemmi.Element(name).atomic_number]
+    return next((name for name in names if name in elements), next(iter(names), ""))
 
 
 def _source(table: Mapping[str, list[str]]) -> str:

@@ -16,6 +16,9 @@ from chemoscape.standards.mixing import molar_mass
 #: Two images of a site nearer than this (Å) are one.
 _SAME = 0.1
 
+#: Of no space group, in a conventional cell.
+_MOST_OPERATIONS = 192
+
 #: More atoms in a cell than are compared with each other.
 _MOST_ATOMS = 3000
 
@@ -40,9 +43,13 @@ def symmetry_of(block: Block) -> tuple[list[tuple[np.ndarray, np.ndarray]], str,
     if block.operations:
         try:
             triplets = [gemmi.Op(text.strip()) for text in block.operations]
+            triplets, missing = _completed(triplets)
             listed = gemmi.GroupOps(triplets)
         except (ValueError, RuntimeError):
-            doubts.append("its symmetry operations cannot be read")
+            doubts.append("its symmetry operations cannot be read, or are none")
+        else:
+            if missing:
+                doubts.append(f"{missing} of its symmetry operations are missing, and were added")
     if listed is not None:
         of_list = gemmi.find_spacegroup_by_ops(listed)
         if of_list and found and of_list.number != found.number:
@@ -54,15 +61,16 @@ def symmetry_of(block: Block) -> tuple[list[tuple[np.ndarray, np.ndarray]], str,
         operations = triplets
     elif found is not None:
         operations = list(found.operations())
-        choices = {
-            one.ext
+        choices = [
+            one.xhm()
             for one in gemmi.spacegroup_table_itb()
-            if one.number == found.number and one.hm == found.hm
-        }
-        if len(choices) > 1 and ":" not in name:
+            if one.number == found.number and one.hm == found.hm and one.ext != found.ext
+        ]
+        # hexagonal or rhombohedral axes are told by the cell
+        if choices and ":" not in name and found.ext not in "HR":
             doubts.append(
-                f"it lists no symmetry operations, and {name} has {len(choices)} choices of origin "
-                f"or axes: {found.xhm()} is taken"
+                f"it lists no symmetry operations, and {name} has {len(choices) + 1} choices of "
+                f"origin: {found.xhm()} is taken, write {' or '.join(choices)} if that is meant"
             )
         name = found.hm if name.isdigit() else name
     else:
@@ -70,6 +78,34 @@ def symmetry_of(block: Block) -> tuple[list[tuple[np.ndarray, np.ndarray]], str,
         if block.sites:
             doubts.append("its symmetry is not given, or unknown")
     return [_of(one) for one in operations], name, tuple(doubts)
+
+
+def _completed(operations: list[Any]) -> tuple[list[Any], int]:
+    """Operations with those that any two of them make, and how many were not listed.
+
+    Raises
+    ------
+    ValueError
+        They are no symmetry of a crystal: one stretches the cell, or there is no end of them.
+    """
+    import gemmi
+
+    known = {one.wrap().triplet(): one for one in operations}
+    turns = np.array([one.rot for one in known.values()]) / gemmi.Op.DEN
+    if any(abs(abs(np.linalg.det(turn)) - 1) > 1e-6 for turn in turns):
+        raise ValueError("an operation stretches the cell")
+    listed, fresh = len(known), list(known.values())
+    while fresh:
+        made = {
+            (product := (one * two).wrap()).triplet(): product
+            for one in fresh
+            for two in operations
+        }
+        fresh = [product for name, product in made.items() if name not in known]
+        known |= {product.triplet(): product for product in fresh}
+        if len(known) > _MOST_OPERATIONS:
+            raise ValueError("there is no end of operations")
+    return list(known.values()), len(known) - listed
 
 
 def _by_hall(name: str) -> Any:
@@ -97,19 +133,12 @@ def volume_of(cell: tuple[float, ...]) -> float:
     return float(gemmi.UnitCell(*cell).volume)
 
 
-def all_atoms(
-    block: Block, operations: list[tuple[np.ndarray, np.ndarray]]
-) -> list[tuple[Site, np.ndarray]]:
-    """All images of each site in the cell, shape (n, 3), fractional; each place once."""
-    return images(block.sites, block.cell, operations)
-
-
 def images(
     sites: Sequence[Site],
     cell: tuple[float, ...],
     operations: list[tuple[np.ndarray, np.ndarray]],
 ) -> list[tuple[Site, np.ndarray]]:
-    """As `all_atoms`, of sites by themselves."""
+    """All images of each site in the cell, shape (n, 3), fractional; each place once."""
     matrix = orthogonal(cell)
     rotations = np.array([rotation for rotation, _ in operations])
     shifts = np.array([shift for _, shift in operations])

@@ -256,7 +256,7 @@ def _structure(block: Block) -> Structure:
     """Structure of a data block, checked."""
     volume = _unit_cell.volume_of(block.cell)
     operations, group, doubts = _unit_cell.symmetry_of(block)
-    atoms = _unit_cell.all_atoms(block, operations)
+    atoms = _unit_cell.images(block.sites, block.cell, operations)
     content = _unit_cell.content_of(atoms)
     formula = block.formula
     structure = Structure(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import xarray as xr
 
 from chemoscape import blocks, few_stages, fitting_stages, one_pass, particle_stages, stages
@@ -153,11 +156,22 @@ def fit_spectra(done: Products, library: Library | None, recipe: Recipe, log: Jo
             done.cluster_library, done.clustered = fitting_stages.clustered_route(
                 done.od, done.clusters, done.match, recipe, of_several=of_several
             )
+        if of_several and done.direct is None:
+            done.match = done.match.assign_attrs(_own_axis(done.match, done.clustered).to_attrs())
     _fit_more(done, library, recipe, log)
     if recipe.damage.enabled and done.stack.attrs["quantity"] == "counts":
         with log.step("radiation damage"):
             done.damage, done.dose = stages.damaged(done, recipe)
     return True
+
+
+def _own_axis(common: xr.Dataset, own: xr.Dataset) -> EnergyShift:
+    """A stack's energy axis against the standards: that of clusters it shares with other stacks,
+    and its own against theirs.
+    """
+    first, second = (EnergyShift.from_attrs(one.attrs) for one in (common, own))
+    sd = float(np.hypot(first.sd, second.sd))
+    return replace(first, value=first.value + second.value, sd=sd)
 
 
 def use_composition(done: Products, recipe: Recipe, log: Journal) -> None:
@@ -181,7 +195,7 @@ def _fit_more(done: Products, library: Library, recipe: Recipe, log: Journal) ->
     found = done.direct if done.direct is not None else done.match
     assert found is not None  # noqa: S101 - one of the routes was taken
     axis = EnergyShift.from_attrs(found.attrs)
-    if done.components is not None:
+    if done.components is not None and done.targets is None:
         done.targets = fitting_stages.targets_of(done.components, library, recipe, axis)
     if recipe.deconvolution.regions:
         with log.step("regions"):

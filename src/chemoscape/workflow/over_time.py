@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import xarray as xr
 
 from chemoscape import fitting_stages, results, stages
 from chemoscape.blocks import is_lazy, memory_limit
+from chemoscape.decompose.energy import EnergyShift
 from chemoscape.decompose.sample import with_statistics
 from chemoscape.errors import ChemoscapeError, RecipeError
 from chemoscape.journal import Journal, Progress
@@ -20,7 +20,8 @@ from chemoscape.recipe import Recipe, to_toml
 from chemoscape.series.evolution import evolution
 from chemoscape.series.moments import Moments, find_moments
 from chemoscape.series.mosaic import laid_together, parted
-from chemoscape.series.numbers import summarise_series
+from chemoscape.series.numbers import summarise_series, without_numbers
+from chemoscape.series.places import at_places_of, names_places
 from chemoscape.series.registration import moved_by, shifts_between
 from chemoscape.series.sharing import common_energies, common_field, common_sample
 from chemoscape.series.together import joined
@@ -28,6 +29,10 @@ from chemoscape.standards.library import Library
 from chemoscape.summaries import summarise
 from chemoscape.workflow.one_stack import fit_spectra, prepare, standards_for, use_composition
 from chemoscape.workflow.writing import SeriesOutcome
+
+#: Bytes in memory at most for each byte of a stack: as recorded, as moved, its optical density with
+#: variance, and the last two once more beside those of all times (measured: 5.4).
+HELD = 5.5
 
 
 @dataclass
@@ -61,6 +66,9 @@ def analyse_series(recipe: Recipe, log: Journal, progress: Progress | None) -> S
     """
     with log.step("stacks"):
         moments = find_moments(recipe)
+        # what a pattern finds changes as a measurement goes on: the recipe that is kept says which
+        named = recipe.series.model_copy(update={"stacks": [str(one) for one in moments.paths]})
+        recipe = recipe.model_copy(update={"series": named})
         every = _each(recipe, moments, progress)
     library = _read(every)
     for one in every:
@@ -131,10 +139,11 @@ def _read(every: Sequence[_One]) -> Library | None:
 
 def _refuse_too_large(stack: xr.DataArray, n_time: int) -> None:
     """The stacks of a series are in memory together, each with its optical density and variance."""
-    if is_lazy(stack) or stack.nbytes * n_time > memory_limit():
+    need, there_is = HELD * stack.nbytes * n_time, 4 * memory_limit()
+    if is_lazy(stack) or need > there_is:
         raise RecipeError(
-            f"{n_time} stacks of {stack.nbytes / 1e9:.1f} GB do not fit into memory together "
-            f"({memory_limit() / 1e9:.1f} GB, a quarter of what there is)",
+            f"{n_time} stacks of {stack.nbytes / 1e9:.1f} GB do not fit into memory together: the "
+            f"work on them needs about {need / 1e9:.1f} GB of {there_is / 1e9:.1f} GB",
             remedy="take fewer stacks, cut them, or run each by itself: the same recipe without "
             "[series], and all stacks behind --input",
         )
@@ -154,20 +163,29 @@ def _bring_to_the_first(every: Sequence[_One]) -> np.ndarray:
     shifts[np.hypot(*shifts.T) < section.drift.threshold_px] = 0.0  # left as they are
     for one, shift in zip(every, shifts, strict=True):
         if shift.any():
-            own = one.done.drift if one.done.drift_applied else None
-            drift = moved_by(own, shift, one.raw["energy"].values)
-            said = list(one.log.warnings)
-            one.log.warnings.clear()
-            with one.at_work():
-                one.done = prepare(one.raw, one.recipe, one.log, drift=drift, known=one.done.od)
-            again = {_without_numbers(text) for text in one.log.warnings}
-            one.log.warnings[:0] = [text for text in said if _without_numbers(text) not in again]
+            _move(one, shift, every[0].raw)
     return shifts
 
 
-def _without_numbers(text: str) -> str:
-    """A warning as it is said of the same stack at another place too."""
-    return re.sub(r"\d[\d.,]*", "#", text)
+def _move(one: _One, shift: np.ndarray, first: xr.DataArray) -> None:
+    """Prepare a stack once more, at the place of the first."""
+    recipe = one.recipe
+    if names_places(recipe):  # which are of the first stack: look again, where this one has them
+        recipe = at_places_of(first, recipe, shift)
+        one.log.warnings.clear()
+        with one.at_work():
+            one.raw = stages.read(recipe, like=first).sel(energy=one.raw["energy"])
+            one.done = prepare(one.raw, recipe, one.log)
+    if not stages.uses_detector_images(recipe):
+        recipe = one.recipe  # the optical density comes behind the motion
+    own = one.done.drift if one.done.drift_applied else None
+    drift = moved_by(own, shift, one.raw["energy"].values)
+    said = list(one.log.warnings)
+    one.log.warnings.clear()
+    with one.at_work():
+        one.done = prepare(one.raw, recipe, one.log, drift=drift, known=one.done.od)
+    again = {without_numbers(text) for text in one.log.warnings}
+    one.log.warnings[:0] = [text for text in said if without_numbers(text) not in again]
 
 
 def _cut_to_common_field(every: Sequence[_One]) -> None:
@@ -188,14 +206,18 @@ def _group_together(every: Sequence[_One], library: Library | None, recipe: Reci
     """Components and clusters of the pixels of all times, and their match, for every stack."""
     mosaic = laid_together(_densities(every))
     pcs, groups, tree = fitting_stages.group(mosaic, recipe)
-    table = None
+    table = targets = None
     if library is not None:
         axis = fitting_stages.anchored(with_statistics(mosaic, pcs), recipe)
         table = fitting_stages.compare(groups, library, recipe, axis)
+        targets = fitting_stages.targets_of(
+            pcs, library, recipe, EnergyShift.from_attrs(table.attrs)
+        )
     like = _densities(every)[0]
     found = [parted(one, like, len(every)) for one in (pcs, groups, tree)]
     for one, components, clusters, as_found in zip(every, *found, strict=True):
         one.done.components, one.done.clusters, one.done.match = components, clusters, table
+        one.done.targets = targets
         one.done.tree = clusters if tree is groups else as_found
 
 

@@ -18,8 +18,8 @@ from chemoscape.report.figures import figure_png
 from chemoscape.report.gallery import run_figures
 from chemoscape.report.html import LARGEST_BYTES, report_html
 from chemoscape.report.series import SERIES_CAPTIONS, moments_table, series_figures
-from chemoscape.series.evolution import table_csv
 from chemoscape.series.moments import Moments
+from chemoscape.series.table import table_csv
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from chemoscape.standards.peaks.problem import Problem
 
 #: A peak below this many sd of its area is not established.
 _WEAK = 2.0
+#: A fit that explains less of a spectrum's variance is none.
+_POOR = 0.9
 #: Residuals that follow one another like this, and misfits like this, are not noise.
 _STRUCTURE, _MISFIT = 0.5, 1.5
 
@@ -53,6 +55,12 @@ def doubts(
                     "name is in doubt"
                 )
         lag, chi2 = float(table.residual_correlation[k]), float(table.reduced_chi2[k])
+        r_squared = float(table.r_squared[k])
+        if not known and r_squared < _POOR:
+            said.append(
+                f"{standard}: the fit explains {100 * r_squared:.0f} % of its variance: it has "
+                "other peaks than the model, or points down"
+            )
         if lag > _STRUCTURE:
             said.append(f"{standard}: neighbouring residuals correlate at {lag:.2f}: structure")
         if known and chi2 > _MISFIT:

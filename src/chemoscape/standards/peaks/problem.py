@@ -9,7 +9,7 @@ Phi+) (dPhi) a``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.optimize import nnls
@@ -41,6 +41,10 @@ class Solution:
     design: np.ndarray  # (n, n_peaks + m), weighted
 
 
+#: Weighted peaks of unit area, their derivatives by centre and by width, each (n, n_peaks).
+Shapes = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
 @dataclass(frozen=True)
 class Problem:
     """A series of spectra and how its parameters make centres and widths.
@@ -54,6 +58,10 @@ class Problem:
     gamma: np.ndarray  # (n_peaks,)
     mixing: np.ndarray  # (n_spectra, n_knots): positions are linear in their knots
     spread: float = 0.0  # relative sd of a spectrum's width about the common one
+    #: The last theta and what it gave: a search asks for residuals, then for their derivative.
+    _last: dict[bytes, list[tuple[Shapes, Solution]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def n_peaks(self) -> int:
@@ -103,7 +111,7 @@ class Problem:
         own = theta[self.n_peaks * (self.n_knots + 1) :]
         return own / self.spread if np.isfinite(self.spread) and self.own_widths else own[:0]
 
-    def shapes(self, theta: np.ndarray, one: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def shapes(self, theta: np.ndarray, one: int) -> Shapes:
         """Weighted peaks of unit area (n, n_peaks), their derivatives by centre and by width."""
         part = self.spectra[one]
         offset = part.energy[:, None] - self.centres(theta)[one]
@@ -137,17 +145,23 @@ class Problem:
             design=design,
         )
 
+    def solved(self, theta: np.ndarray) -> list[tuple[Shapes, Solution]]:
+        """Shapes and best amplitudes of every spectrum."""
+        key = theta.tobytes()
+        if key not in self._last:
+            self._last.clear()
+            found = [(self.shapes(theta, k), k) for k in range(len(self.spectra))]
+            self._last[key] = [(one, self.solve(theta, k, one[0])) for one, k in found]
+        return self._last[key]
+
     def residual(self, theta: np.ndarray) -> np.ndarray:
         """All weighted residuals of the series, then those of the prior."""
-        parts = [self.solve(theta, k).residual for k in range(len(self.spectra))]
-        return np.concatenate([*parts, self.prior(theta)])
+        return np.concatenate([*(s.residual for _, s in self.solved(theta)), self.prior(theta)])
 
     def jacobian(self, theta: np.ndarray) -> np.ndarray:
         """Derivative of the residuals by `theta` with the amplitudes following (Kaufman)."""
         rows = []
-        for k in range(len(self.spectra)):
-            peaks, by_centre, by_width = self.shapes(theta, k)
-            found = self.solve(theta, k, peaks)
+        for k, ((_, by_centre, by_width), found) in enumerate(self.solved(theta)):
             change = self._change(theta, k, found.areas, by_centre, by_width)
             q, _ = np.linalg.qr(found.design[:, found.active])
             rows.append(q @ (q.T @ change) - change)
@@ -155,11 +169,10 @@ class Problem:
 
     def full_jacobian(self, theta: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
         """Derivative of the model by `theta` and by all amplitudes; active amplitudes, bool."""
-        found = [self.solve(theta, k) for k in range(len(self.spectra))]
+        found = [one for _, one in self.solved(theta)]
         sizes = [one.design.shape[1] for one in found]
         rows, column = [], theta.size
-        for k, one in enumerate(found):
-            _, by_centre, by_width = self.shapes(theta, k)
+        for k, ((_, by_centre, by_width), one) in enumerate(self.solved(theta)):
             row = np.zeros((one.residual.size, theta.size + sum(sizes)))
             row[:, : theta.size] = self._change(theta, k, one.areas, by_centre, by_width)
             row[:, column : column + sizes[k]] = one.design

@@ -12,7 +12,7 @@ import xarray as xr
 
 from chemoscape.errors import FitError
 from chemoscape.standards.peaks.model import PeakModel
-from chemoscape.standards.peaks.trends import Trend, trend_of
+from chemoscape.standards.peaks.trends import Trend, plus_minus, trend_of
 
 #: Quantities whose trends are shown.
 TRENDS = ("centre", "relative_intensity")
@@ -146,9 +146,9 @@ class PeakFit:
             for peak in found.peak.values:
                 one = found.sel(standard=name, peak=peak)
                 rows.append(
-                    f"{name:<22}{peak:<10}{_pm(one.centre, one.centre_sd, 3):>20}"
-                    f"{_pm(one.width, one.width_sd, 2):>16}"
-                    f"{_pm(one.relative_intensity, one.relative_intensity_sd, 3):>18}"
+                    f"{name:<21} {peak:<9} {_pm(one, 'centre', 3):>19} "
+                    f"{_pm(one, 'width', 2):>15} "
+                    f"{_pm(one, 'relative_intensity', 3):>17}"
                 )
         said = list(self.warnings[:_MOST_WARNINGS])
         if len(self.warnings) > _MOST_WARNINGS:
@@ -172,9 +172,6 @@ def _blank(value: float) -> str:
     return f"{value:.7g}" if np.isfinite(value) else ""
 
 
-def _pm(value: xr.DataArray, sd: xr.DataArray, digits: int) -> str:
-    """Value ± sd, or that there is none."""
-    number, spread = float(value), float(sd)
-    if not np.isfinite(number):
-        return "-"
-    return f"{number:.{digits}f} ± " + (f"{spread:.{digits}f}" if np.isfinite(spread) else "?")
+def _pm(one: xr.Dataset, name: str, digits: int) -> str:
+    """A quantity of one peak ± its sd."""
+    return plus_minus(float(one[name]), float(one[f"{name}_sd"]), digits)

@@ -63,7 +63,9 @@ def read_series(
             or not all(isinstance(one, Standard) for one in standards)
         ):
             raise FitError(
-                f"spectra are needed, not {type(spectra).__name__}",
+                "there is no spectrum"
+                if isinstance(spectra, Sequence) and not spectra
+                else f"spectra are needed, not {type(spectra).__name__}",
                 remedy="give a library, its standards, or a DataArray with the dimension energy",
             )
         found = tuple(

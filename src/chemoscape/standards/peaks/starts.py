@@ -15,6 +15,7 @@ from scipy.signal import find_peaks, savgol_coeffs, savgol_filter
 from chemoscape.errors import FitError
 from chemoscape.standards.peaks.model import PeakModel
 from chemoscape.standards.peaks.problem import Problem, Spectrum
+from chemoscape.standards.peaks.shapes import voigt
 
 #: Least spacing of the grid the curvature is taken on, eV, and lengths of its filter in turn, until
 #: noise is this part of the strongest bend.
@@ -30,8 +31,9 @@ _APART, _TRIED, _SPACED, _FOLLOWED = 0.7, 0.3, 0.8, 5
 #: Places whose misfit is not this many times the best's are tried in the fit of the series too, if
 #: some peak is this far (eV) from where the others have it; so many at most.
 _OPEN, _DIFFERENT, _MOST_STARTS = 1.5, 0.3, 3
-#: Where a peak outside of the window begins (eV beyond its end), and with which sd (eV).
-_BEYOND, _BEYOND_SD = 0.7, 0.9
+#: Where a peak outside of the window begins (eV beyond its end), and with which sd (eV): the wing
+#: of a peak, or of a whole edge where that leaves but this part of the misfit to the mean.
+_BEYOND, _BEYOND_SD, _BROAD_SD, _CLEARLY = 0.7, 0.9, 2.7, 0.5
 #: How far (eV) a peak is looked for in one spectrum from where the series has it.
 _DRIFT = 0.45
 
@@ -118,19 +120,26 @@ def _with_hidden(
     """With the peaks beyond the window, and those that no bend shows, by rising energy."""
     wings = [grid[0] - _BEYOND] * bool(model.outside[0])
     wings += [grid[-1] + _BEYOND] * bool(model.outside[-1])
-    centres, sd = np.append(centres, wings), np.append(sd, [_BEYOND_SD] * len(wings))
-    best = [_refined(grid, mean, centres, sd, gamma)]
+    centres = np.append(centres, wings)
+    narrow, broad = (np.append(sd, [own] * len(wings)) for own in (_BEYOND_SD, _BROAD_SD))
+    best, wing_sd = [_refined(grid, mean, centres, narrow, gamma)], _BEYOND_SD
+    if wings:
+        other = _refined(grid, mean, centres, broad, gamma)
+        if other[0] < _CLEARLY * best[0][0]:
+            best, wing_sd = [other], _BROAD_SD
     while best[0][1].size < len(model.names):
         _, centres, sd = best[0]
         tried = []
+        # shapes of one more, first for it lies lowest, and of the known; it is tried in many places
+        problem, theta = _problem(grid, mean, np.append(centres, 0.0), np.append(sd, 1.0), gamma)
+        peaks = problem.shapes(theta, 0)[0]
         for place in np.arange(grid[0] + _TRIED, grid[-1], _TRIED):
             if np.abs(place - centres).min(initial=np.inf) < _APART:
                 continue
-            for own in _HIDDEN_SD:
-                problem, theta = _problem(
-                    grid, mean, np.append(centres, place), np.append(sd, own), gamma
-                )
-                left = problem.solve(theta, 0).residual
+            shapes = voigt((grid - place)[:, None], np.array(_HIDDEN_SD), np.array(gamma))[0]
+            for own, shape in zip(_HIDDEN_SD, shapes.T, strict=True):
+                peaks[:, 0] = shape
+                left = problem.solve(theta, 0, peaks).residual
                 tried.append((float(left @ left), place, own))
         if not tried:
             raise FitError(
@@ -153,9 +162,9 @@ def _with_hidden(
     kept: list[Start] = []
     for misfit, centres, sd in best:
         if model.outside[0]:
-            centres[0], sd[0] = wings[0], _BEYOND_SD
+            centres[0], sd[0] = wings[0], wing_sd
         if model.outside[-1]:
-            centres[-1], sd[-1] = wings[-1], _BEYOND_SD
+            centres[-1], sd[-1] = wings[-1], wing_sd
         new = all(np.abs(centres - other).max() > _DIFFERENT for other, _ in kept)
         if misfit < _OPEN * best[0][0] and new and len(kept) < _MOST_STARTS:
             kept.append((centres, sd))

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
 from chemoscape.errors import FitError
+
+
+def plus_minus(value: float, sd: float, digits: int) -> str:
+    """Value ± sd with so many digits, or as many as the sd takes to show; "?" for an unknown sd.
+
+    Examples
+    --------
+    >>> plus_minus(529.6, 0.00021, 3), plus_minus(1.5, float("nan"), 2)
+    ('529.6000 ± 0.0002', '1.50 ± ?')
+    """
+    if not math.isfinite(value):
+        return "-"
+    if sd == 0:
+        return f"{value:.{digits}f}"
+    if not math.isfinite(sd):
+        return f"{value:.{digits}f} ± ?"
+    digits = min(max(digits, math.ceil(-math.log10(sd))), 6)
+    return f"{value:.{digits}f} ± {sd:.{digits}f}"
 
 
 @dataclass(frozen=True)
@@ -57,8 +76,9 @@ class Trend:
             for name, (by, sds) in self.departures.items()
         )
         return (
-            f"{self.peak:<10}{self.quantity.replace('_', ' '):<20}{self.slope:+.3f} ± "
-            f"{self.slope_sd:.3f}  {self.direction}{away}"
+            f"{self.peak:<10}{self.quantity.replace('_', ' '):<20}"
+            f"{'+' * (self.slope >= 0)}{plus_minus(self.slope, self.slope_sd, 3)}  "
+            f"{self.direction}{away}"
         )
 
 
@@ -84,6 +104,10 @@ def trend_of(
     sd = table[f"{quantity}_sd"].sel(peak=peak).values
     usable = np.isfinite(x) & np.isfinite(q) & np.isfinite(sd)
     low, high = (-np.inf, np.inf) if within is None else within
+    if not low < high:
+        raise FitError(
+            f"the trend's range runs from {low:g} to {high:g}", remedy="give its lower end first"
+        )
     inside = usable & (x >= low - 1e-9) & (x <= high + 1e-9)
     if inside.sum() < 3 or not np.ptp(x[inside]) > 0:
         raise FitError(

@@ -134,8 +134,8 @@ def _not_comparable(row: StructureRow, start: StructureRow) -> str:
         said = " and ".join(
             f"{name} is {int(k)} times that" for name, k in zip("abc", whole, strict=True) if k > 1
         )
-        by = " ".join(str(int(k)) for k in whole)
-        return f"its {said} of {start.id}, another setting of the cell (to be divided by {by})"
+        by = ",".join(str(int(k)) for k in whole)
+        return f"its {said} of {start.id}, another setting of the cell (--divide {row.id}={by})"
     said = ", ".join(f"{one:.2f}" for one in ratios)
     return f"its a, b, c are {said} times those of {start.id}: another setting of the axes"
 

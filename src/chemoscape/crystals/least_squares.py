@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import optimize
 
-from chemoscape.crystals._intensities import Linear, chebyshev_base, solve_linear
+from chemoscape.crystals.intensities import Linear, chebyshev_base, solve_linear
 from chemoscape.crystals.pattern import Pattern
 from chemoscape.crystals.profile import SLOPES, Lines, Profile, Shift, lines_of
 from chemoscape.crystals.reflections import Reflections, spacings
@@ -53,10 +53,12 @@ class Problem:
 
     @property
     def n_used(self) -> int:
+        """Points that count."""
         return int((self.weight > 0).sum())
 
     @property
     def n_most(self) -> int:
+        """Values that may vary."""
         return len(self.found) + self.n_background + len(self.basis) + 5
 
     def at(self, values: np.ndarray) -> State:

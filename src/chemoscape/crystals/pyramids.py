@@ -28,10 +28,7 @@ class Pyramids:
         self.crystal, self.matrix = crystal, crystal.matrix
         self.places = np.concatenate([p for s, p in atoms if s.element == centre])
         self.others = np.concatenate([p for s, p in atoms if s.element == neighbour])
-        reach = 1 / np.linalg.norm(np.linalg.inv(self.matrix), axis=1)
-        limits = [int(np.ceil(FARTHEST / one)) + 1 for one in reach]
-        grids = np.meshgrid(*(np.arange(-n, n + 1) for n in limits), indexing="ij")
-        self.cells = np.stack(grids, axis=-1).reshape(-1, 3)
+        self.cells = crystal.translations(FARTHEST)
 
     def _spans(self, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Neighbours of a centre by distance: spans (Cartesian), which atom, which cell."""

@@ -12,11 +12,12 @@ import pytest
 from chemoscape.crystals.evidence import attach_with_pattern
 from chemoscape.crystals.model import PHASES, write_models
 from chemoscape.crystals.rows import StructureRow
-from chemoscape.crystals.series import cell_in, series_of, structures_of
 from chemoscape.crystals.simulation import synthetic_pattern
+from chemoscape.crystals.structures import cell_in, series_of, structures_of
 from chemoscape.curation.diffraction import check_pattern
 from chemoscape.errors import ChemoscapeWarning, LibraryError, MaterialError
-from chemoscape.mechanics.lattice import lattice_from_series, read_lattice
+from chemoscape.mechanics.lattice import read_lattice
+from chemoscape.mechanics.lattice_series import lattice_from_series
 from chemoscape.standards.changing import attach_evidence
 from chemoscape.standards.folder import open_library
 from chemoscape.standards.writing import save_library
@@ -51,7 +52,7 @@ def test_strain_is_that_of_lengths_with_both_errors():
 @pytest.mark.parametrize(
     ("odd", "match"),
     [
-        (DELTA, r"its c is 2 times that of alpha.*divided by 1 1 2"),
+        (DELTA, r"its c is 2 times that of alpha.*--divide delta=1,1,2"),
         (row("p", 0.9, 3.6, 4.9, 11.25), "its a, b, c are"),
         (row("q", 0.9, 11.3, 3.6, 4.6, angles=(90.0, 98.0, 90.0)), "angles differ"),
         (row("r", 0.9, 11.3, 3.6, 4.6, z=1.0), "a wrong Z"),

@@ -55,6 +55,8 @@ class Products:
     picture: xr.DataArray | None = None
     ensemble: EnsembleStatistics | None = None
     cycling: xr.Dataset | None = None
+    #: Of a series the first stack, whose pixels the others take over.
+    like: xr.DataArray | None = None
 
 
 def chosen_maps(done: Products, recipe: Recipe) -> xr.Dataset:

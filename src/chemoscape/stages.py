@@ -312,7 +312,7 @@ def _other_visits(done: Products, recipe: Recipe) -> xr.Dataset:
     where the recipe takes the last.
     """
     visit = "last" if recipe.input.visit == "first" else "first"
-    recorded = stack = read(recipe, visit=visit)
+    recorded = stack = read(recipe, like=done.like, visit=visit)
     if asked_to_mend(recipe):
         stack, _ = mend(stack, recipe)
     od = absorb(stack, recipe) if uses_detector_images(recipe) else None
@@ -321,7 +321,7 @@ def _other_visits(done: Products, recipe: Recipe) -> xr.Dataset:
         measured_anew = recipe.drift.model_copy(update={"shifts": "", "edits": []})
         seen = stack if od is None else od["optical_density"]
         drift, _ = find_drift(seen, recipe.model_copy(update={"drift": measured_anew}), visit=visit)
-        drift = on_one_grid(done.drift, drift, read(recipe), recorded)
+        drift = on_one_grid(done.drift, drift, read(recipe, like=done.like), recorded)
         stack, od = take_out(stack, od, drift)
     return absorb(stack, recipe) if od is None else od
 

@@ -140,6 +140,12 @@ def core_shell(
             lib.select(core, shell), dichroism=dichroism, angle_deg=angle_deg, seed=seed
         )
     labels, thickness = _particle(shape, radii, offset_px)
+    if not (labels >= 0).any():
+        raise StackError(
+            f"the particle lies {offset_px[0]:g} and {offset_px[1]:g} pixels from the middle, "
+            "outside the image",
+            remedy="give a smaller offset_px",
+        )
     # formula units of core and shell in one formula unit of the sample
     shares = np.select([labels == CORE, labels == MIXTURE], [1.0, core_share], 0.0)
     y, x = ((np.arange(n) + 0.5) * pixel_um for n in shape)
@@ -184,4 +190,4 @@ def _particle(
         [radius < radii[0], radius < radii[1], radius < 1], [CORE, MIXTURE, SHELL], -1
     )
     thickness = np.sqrt(np.clip(1 - radius, 0, None)) * (1 + 0.1 * u)
-    return labels, thickness / thickness.max()
+    return labels, thickness / (thickness.max() or 1.0)

@@ -71,12 +71,15 @@ def analyse_series(recipe: Recipe, log: Journal, progress: Progress | None) -> S
         recipe = recipe.model_copy(update={"series": named})
         every = _each(recipe, moments, progress)
     library = _read(every)
+    first = every[0].raw[:1]  # its pixels, not its images
     for one in every:
         with one.at_work():
             one.done = prepare(one.raw, one.recipe, one.log)
     with log.step("registration"):
         shifts = _bring_to_the_first(every)
     _cut_to_common_field(every)
+    for one in every[1:]:
+        one.done.like = first
     if recipe.clusters.enabled:
         with log.step("components and clusters"):
             _group_together(every, library, recipe)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import xarray as xr
@@ -12,7 +13,8 @@ def hysteresis(found: xr.Dataset) -> xr.Dataset:
     """Discharge and charge plateaus of the same transition, and how far apart they are.
 
     Each discharge plateau is paired with that of the next (else the last) charge whose compositions
-    overlap most, or without compositions with the nearest in potential.
+    overlap most. Without compositions the highest is paired with the highest and so on, where both
+    have as many: hysteresis may be wider than plateaus are apart.
 
     Parameters
     ----------
@@ -33,7 +35,14 @@ def hysteresis(found: xr.Dataset) -> xr.Dataset:
         later = half[(direction > 0) & (half > half[k])]
         partner = later.min() if later.size else half[(direction > 0)].max(initial=-1)
         others = [int(j) for j in np.flatnonzero((direction > 0) & (half == partner))]
-        ranked = sorted((_alike(found, int(k), j), j) for j in others if j not in taken)
+        if "x_low" not in found:
+            mine = np.flatnonzero((direction < 0) & (half == half[k]))
+            if len(mine) == len(others):
+                rows.append(
+                    (int(k), _in_order(found, others)[_in_order(found, mine).index(int(k))])
+                )
+            continue
+        ranked = sorted((_unlike(found, int(k), j), j) for j in others if j not in taken)
         if ranked and math.isfinite(ranked[0][0]):
             taken.add(ranked[0][1])
             rows.append((int(k), ranked[0][1]))
@@ -51,10 +60,13 @@ def hysteresis(found: xr.Dataset) -> xr.Dataset:
     )
 
 
-def _alike(found: xr.Dataset, one: int, other: int) -> float:
-    """How unlike two plateaus are: by their overlap in composition, else in potential."""
-    if "x_low" not in found:
-        return abs(float(found["potential"][one] - found["potential"][other]))
+def _in_order(found: xr.Dataset, plateaus: Iterable[int]) -> list[int]:
+    """Plateaus by falling potential."""
+    return sorted(map(int, plateaus), key=lambda k: -float(found["potential"][k]))
+
+
+def _unlike(found: xr.Dataset, one: int, other: int) -> float:
+    """How unlike two plateaus are by their overlap in composition; infinite without any."""
     low, high = found["x_low"].values, found["x_high"].values
     overlap = min(high[one], high[other]) - max(low[one], low[other])
     return -overlap if overlap > 0 else math.inf

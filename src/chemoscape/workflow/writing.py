@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import xarray as xr
+from matplotlib.figure import Figure
 
 from chemoscape import results
 from chemoscape.journal import Progress
@@ -43,50 +44,6 @@ class SeriesOutcome:
     tree: xr.DataTree
 
 
-def write_series(
-    outcome: SeriesOutcome,
-    output: str | Path,
-    *,
-    overwrite: bool = False,
-    progress: Progress | None = None,
-) -> None:
-    """Write results, figures and report of a series into a folder, all of it or nothing."""
-    recipe, done = outcome.recipe, outcome.stacks[0]
-    page, pictures = "", {}
-    if recipe.report.enabled:
-        if progress is not None:
-            progress("report")
-        drawn = series_figures(outcome.tree)
-        pictures = {name: figure_png(figure) for name, figure in drawn.items()}
-        page = report_html(
-            recipe.report.title or f"{outcome.moments.paths[0].name} and later",
-            outcome.tree,
-            outcome.summary,
-            pictures if sum(map(len, pictures.values())) < LARGEST_BYTES / 2 else drawn,
-            captions=SERIES_CAPTIONS,
-            standards=done.library.standards if done.library is not None else (),
-            notices=_notices(done),
-            moments=moments_table(outcome.tree),
-        )
-    if progress is not None:
-        progress("writing")
-    results.write_results(
-        output,
-        outcome.tree,
-        outcome.summary,
-        to_toml(recipe),
-        overwrite=overwrite,
-        report_html=page,
-        figures=pictures,
-        meshes={
-            f"stress-{field.boundary}-{number:03d}": field
-            for number, one in enumerate(outcome.stacks)
-            for field in one.fields
-        },
-        tables={"series": table_csv(outcome.tree["/series"].to_dataset())},
-    )
-
-
 def write(
     outcome: Outcome,
     output: str | Path,
@@ -99,29 +56,17 @@ def write(
 
     `truth`, of a simulated stack, is drawn beside the result.
     """
-    recipe, done = outcome.recipe, outcome.products
-    page, pictures = "", {}
-    if recipe.report.enabled:
-        if progress is not None:
-            progress("report")
+    done, page, pictures = outcome.products, "", dict[str, bytes]()
+    if outcome.recipe.report.enabled:
+        _say(progress, "report")
         drawn = run_figures(outcome.tree, od=done.seen, truth=truth, ensemble=done.ensemble)
-        pictures = {name: figure_png(figure) for name, figure in drawn.items()}
-        page = report_html(
-            recipe.report.title or Path(recipe.input.path).name,
-            outcome.tree,
-            outcome.summary,
-            # Drawn once for both; a heavy report draws them again, coarser.
-            pictures if sum(map(len, pictures.values())) < LARGEST_BYTES / 2 else drawn,
-            standards=done.library.standards if done.library is not None else (),
-            notices=_notices(done),
-        )
-    if progress is not None:
-        progress("writing")
+        page, pictures = _report(outcome, done, drawn, Path(outcome.recipe.input.path).name)
+    _say(progress, "writing")
     results.write_results(
         output,
         outcome.tree,
         outcome.summary,
-        to_toml(recipe),
+        to_toml(outcome.recipe),
         overwrite=overwrite,
         report_html=page,
         figures=pictures,
@@ -135,6 +80,71 @@ def write(
             if table is not None
         },
     )
+
+
+def write_series(
+    outcome: SeriesOutcome,
+    output: str | Path,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> None:
+    """Write results, figures and report of a series into a folder, all of it or nothing."""
+    page, pictures = "", dict[str, bytes]()
+    if outcome.recipe.report.enabled:
+        _say(progress, "report")
+        page, pictures = _report(
+            outcome,
+            outcome.stacks[0],
+            series_figures(outcome.tree),
+            f"{outcome.moments.paths[0].name} and later",
+            captions=SERIES_CAPTIONS,
+            moments=moments_table(outcome.tree),
+        )
+    _say(progress, "writing")
+    results.write_results(
+        output,
+        outcome.tree,
+        outcome.summary,
+        to_toml(outcome.recipe),
+        overwrite=overwrite,
+        report_html=page,
+        figures=pictures,
+        meshes={
+            f"stress-{field.boundary}-{number:03d}": field
+            for number, one in enumerate(outcome.stacks)
+            for field in one.fields
+        },
+        tables={"series": table_csv(outcome.tree["/series"].to_dataset())},
+    )
+
+
+def _report(
+    outcome: Outcome | SeriesOutcome,
+    done: Products,
+    drawn: dict[str, Figure],
+    name: str,
+    **more: Any,
+) -> tuple[str, dict[str, bytes]]:
+    """The page, and its figures as PNG; `more` goes to `report_html`."""
+    pictures = {key: figure_png(figure) for key, figure in drawn.items()}
+    # Drawn once for both; a heavy report draws them again, coarser.
+    light = sum(map(len, pictures.values())) < LARGEST_BYTES / 2
+    page = report_html(
+        outcome.recipe.report.title or name,
+        outcome.tree,
+        outcome.summary,
+        pictures if light else drawn,
+        standards=done.library.standards if done.library is not None else (),
+        notices=_notices(done),
+        **more,
+    )
+    return page, pictures
+
+
+def _say(progress: Progress | None, step: str) -> None:
+    if progress is not None:
+        progress(step)
 
 
 def _notices(done: Products) -> list[str]:

@@ -48,7 +48,7 @@ def report_html(
     figures : mapping of name to Figure or PNG bytes
         Shown in the order of `CAPTIONS`, unknown names last.
     captions : mapping of name to (title, caption), optional
-        Added to, and preferred over, `CAPTIONS`.
+        Before `CAPTIONS`, and preferred over them.
     standards : iterable of Standard
         Anything with ``id, label, kind, value, source`` (and ``value_sd``).
     notices : iterable of str
@@ -61,7 +61,8 @@ def report_html(
     str
         HTML below 10 MB, without scripts and without requests.
     """
-    known = {**CAPTIONS, **(captions or {})}
+    own = dict(captions or {})
+    known = {**own, **{name: words for name, words in CAPTIONS.items() if name not in own}}
     rows = [_standard_row(one) for one in standards]
     synthetic = any("synthetic" in f"{row['label']} {row['kind']}".lower() for row in rows)
     illustrative = any(

@@ -262,7 +262,7 @@ def moments_table(tree: xr.DataTree) -> dict[str, list[list[str]]]:
     if "composition" in table:
         name = str(table["composition"].attrs["long_name"]).split(":")[0]
         columns[f"{name}, mean by mass"] = _with_errors(table, "composition", "composition_sd")
-        columns["of it own"] = [
+        columns["its own error"] = [
             f"± {number(value, '.2g')}" for value in table["composition_sd_own"].values
         ]
     if "composition_by_charge" in table:

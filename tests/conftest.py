@@ -81,7 +81,17 @@ def demo_run(demo_output):
 
 
 def pytest_collection_modifyitems(items):
-    """Tests that look at one whole demo run in one worker, so that it is made once."""
+    """Tests that look at one whole demo run, or share a fixture of their module, in one worker, so
+    that it is made once.
+    """
     for item in items:
         if "demo_output" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("demo"))
+        elif item.get_closest_marker("xdist_group") is None and _shares_with_its_module(item):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
+
+
+def _shares_with_its_module(item) -> bool:
+    known = getattr(item, "_fixtureinfo", None)
+    made = known.name2fixturedefs.values() if known is not None else ()
+    return any(one.scope == "module" for several in made for one in several)

@@ -80,6 +80,7 @@ def demo_run(demo_output):
     return demo_output / "clean"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Tests that look at one whole demo run, or share a fixture of their module, in one worker, so
     that it is made once.

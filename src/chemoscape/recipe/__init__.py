@@ -6,15 +6,10 @@ nearest one.
 
 from __future__ import annotations
 
+from chemoscape.recipe.contradictions import refuse_contradictions, refuse_other_inputs
 from chemoscape.recipe.files import named_files, states_of
 from chemoscape.recipe.models import Recipe
-from chemoscape.recipe.reading import (
-    make_recipe,
-    parse_change,
-    read_recipe,
-    refuse_contradictions,
-    refuse_other_inputs,
-)
+from chemoscape.recipe.reading import make_recipe, parse_change, read_recipe
 from chemoscape.recipe.sections.common import RegionTable, Section
 from chemoscape.recipe.sections.preparation import OpenBeam
 from chemoscape.recipe.writing import commented_toml, starting_recipe, to_toml

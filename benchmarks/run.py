@@ -18,6 +18,7 @@ from pathlib import Path
 import limits
 import maps
 import phantoms
+from beside_the_maps import beside_the_maps
 from counts import drift, optical_density
 from few_images import few_images
 from files import files
@@ -83,6 +84,7 @@ PARTS: dict[str, Part] = {
     "large": lambda chosen, folder: large(min(chosen.gigabytes, 20.0), chosen.energies, folder),
     "files": lambda chosen, folder: files(folder),
     "few": lambda chosen, folder: few_images(),
+    "beside": lambda chosen, folder: beside_the_maps(folder),
     "particles": lambda chosen, folder: particles(),
     "stress": lambda chosen, folder: stress(chosen.unknowns),
     "whole": lambda chosen, folder: whole(),

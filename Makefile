@@ -7,9 +7,10 @@ JOBS   ?= auto
 MINUTES ?= 5
 # what a checkout installs; add train for the tests that need torch
 EXTRAS  ?= dev,docs,segment
+NO_BROWSER = --ignore=tests/browser
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types docs check fuzz bench bench-peers format lock \
+.PHONY: help demo test test-app lint types docs check fuzz bench bench-peers format lock \
         test-lowest test-latest clean
 
 help:  ## list the targets
@@ -18,8 +19,11 @@ help:  ## list the targets
 demo: $(VENV)/.run  ## the paper's validation with known truth, into chemoscape-demo/
 	$(BIN)/chemoscape demo --output chemoscape-demo --overwrite
 
-test: $(VENV)/.dev  ## all tests, warnings as errors
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -W error
+test: $(VENV)/.dev  ## all tests but those in a browser, warnings as errors
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -W error $(NO_BROWSER)
+
+test-app: $(VENV)/.dev  ## the app from end to end, in headless Chromium
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -W error tests/browser
 
 lint: $(VENV)/.dev  ## style of code and docstrings
 	$(BIN)/ruff check .
@@ -31,7 +35,7 @@ types: $(VENV)/.dev  ## static types of the package
 docs: $(VENV)/.dev  ## the documentation, into docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
-check: lint types test docs  ## everything that must pass
+check: lint types test test-app docs  ## everything that must pass
 
 fuzz: $(VENV)/.dev  ## damage files of every format and open them, for MINUTES=5
 	$(BIN)/python tests/formats/fuzzing.py $(MINUTES)
@@ -63,12 +67,12 @@ test-lowest:  ## tests with the oldest releases that pyproject.toml admits
 	rm -rf .venv-lowest && $(PYTHON) -m venv .venv-lowest
 	$(PYTHON) benchmarks/lowest.py > .venv-lowest/lowest.txt
 	.venv-lowest/bin/python -m pip install --quiet -c .venv-lowest/lowest.txt -e '.[dev,segment]'
-	.venv-lowest/bin/python -m pytest -n $(JOBS) --dist loadgroup
+	.venv-lowest/bin/python -m pytest -n $(JOBS) --dist loadgroup $(NO_BROWSER)
 
 test-latest:  ## tests with the newest releases
 	rm -rf .venv-latest && $(PYTHON) -m venv .venv-latest
 	.venv-latest/bin/python -m pip install --quiet -e '.[dev,segment]'
-	.venv-latest/bin/python -m pytest -n $(JOBS) --dist loadgroup
+	.venv-latest/bin/python -m pytest -n $(JOBS) --dist loadgroup $(NO_BROWSER)
 
 clean:  ## remove what can be made again
 	rm -rf .venv .venv-* docs/_build docs/gallery docs/generated .pytest_cache .mypy_cache .ruff_cache chemoscape-demo

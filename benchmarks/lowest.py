@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
-for requirement in [*project["dependencies"], *project["optional-dependencies"]["segment"]]:
+extras = project["optional-dependencies"]
+for requirement in [*project["dependencies"], *extras["segment"], *extras["app"]]:
     name, bound = re.match(r"([\w.-]+)(?:\[[^\]]*\])?>=([\w.]+)", requirement).groups()
     print(f"{name}=={bound}")

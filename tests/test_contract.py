@@ -159,7 +159,11 @@ ROOMS = [
     "look",
     "demo",
     "console",
+    "telling",
     "batch",
+    "cli_reading",
+    "app",
+    "cli_app",
     "cli_particles",
     "cli_adding",
     "cli_library",
@@ -171,6 +175,7 @@ ROOMS = [
     "cli_run",
     "cli_cycling",
     "cli",
+    "__main__",
 ]
 
 

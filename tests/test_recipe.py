@@ -9,6 +9,7 @@ import pytest
 
 from chemoscape import stack as stacks
 from chemoscape.errors import RecipeError
+from chemoscape.mechanics.supports import Springs
 from chemoscape.recipe import (
     Recipe,
     commented_toml,
@@ -217,3 +218,23 @@ def test_impossible_materials(changes, sentence):
 def test_one_draw_is_refused():
     with pytest.raises(RecipeError, match="one draw has no spread"):
         make_recipe({"stress": {"uncertainty_draws": 1}})
+
+
+def test_springs_are_a_boundary_like_free_and_fixed():
+    wanted = ["fixed", {"springs_GPa_per_um": 10.0}, "fixed"]
+    made = make_recipe(
+        stress_table() | {"stress": {**stress_table()["stress"], "boundary": wanted}}
+    )
+    assert made.stress.boundaries() == ["fixed", Springs(10.0)]
+    for text in (to_toml(made), commented_toml(made)):
+        assert make_recipe(tomllib.loads(text)).stress == made.stress
+
+
+@pytest.mark.parametrize(
+    "wanted", ["clamped", {"springs_GPa_per_um": 0.0}, {"springs": 10.0}, {}, 3.0]
+)
+def test_unknown_boundaries_are_refused_in_one_line(wanted):
+    with pytest.raises(RecipeError) as caught:
+        make_recipe({"stress": {"boundary": [wanted]}})
+    assert "stress.boundary" in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -2,7 +2,7 @@
 
 Answers go to stdout, messages and progress to stderr. Exit status: 0 done (warnings included), 2
 wrong input (one sentence), 1 a defect of the program (its traceback goes into a log), 130
-interrupted.
+interrupted by Ctrl-C, 143 by SIGTERM.
 """
 
 from __future__ import annotations
@@ -10,26 +10,28 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, Parameter
 
 from chemoscape import __version__
+from chemoscape.cli_app import serve_app
 from chemoscape.cli_cycling import cycling
 from chemoscape.cli_particles import particles_app
 from chemoscape.cli_plan import plan_energies
+from chemoscape.cli_reading import AS_FILE_SAYS, How
 from chemoscape.cli_run import run_recipe
 from chemoscape.cli_standards import standards_app
 from chemoscape.cli_stress import stress_of_a_map
 from chemoscape.console import (
     answer,
-    log_defect,
+    complaint,
+    ended_by_sigterm,
+    interruption,
     progress_bar,
     warnings_in_a_line,
 )
-from chemoscape.errors import ChemoscapeError, RecipeError
+from chemoscape.errors import RecipeError
 
 app = App(
     name="chemoscape",
@@ -46,48 +48,35 @@ app.command(run_recipe, name="run")
 app.command(stress_of_a_map, name="stress")
 app.command(plan_energies, name="plan")
 app.command(cycling)
+app.command(serve_app, name="app")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     try:
-        status = app(
-            list(sys.argv[1:] if arguments is None else arguments),
-            exit_on_error=False,
-            print_error=False,
-            result_action="return_value",
-        )
+        with ended_by_sigterm():
+            status = app(
+                list(sys.argv[1:] if arguments is None else arguments),
+                exit_on_error=False,
+                print_error=False,
+                result_action="return_value",
+            )
         sys.stdout.flush()  # here, where a reader that has gone is noticed
     except KeyboardInterrupt as stop:
-        print("chemoscape: interrupted; nothing was written.", file=sys.stderr)
-        for note in getattr(stop, "__notes__", ()):  # of a large stack, what is kept
-            print(f"chemoscape: {note}", file=sys.stderr)
-        return 130
+        status, lines = interruption(stop)
+        for line in lines:
+            print(f"chemoscape: {line}", file=sys.stderr)
+        return status
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0  # the reader of our answer has seen enough
     except Exception as error:  # noqa: BLE001 - the one place where a defect becomes a message
-        return _complain(error)
+        status, warned, text = complaint(error)
+        for warning in warned:
+            print(f"warning: {warning}", file=sys.stderr)
+        print(f"chemoscape: {text}", file=sys.stderr)
+        return status
     return status if isinstance(status, int) else 0
-
-
-def _complain(error: Exception) -> int:
-    """Say what went wrong in one sentence, and return the exit status."""
-    if isinstance(error, CycloptsError):
-        print(f"chemoscape: {_one_line(error)} Try: chemoscape --help", file=sys.stderr)
-        return 2
-    if isinstance(error, ChemoscapeError):
-        for note in getattr(error, "__notes__", ()):
-            print(f"warning: {note}", file=sys.stderr)
-        print(f"chemoscape: {_one_line(error)}", file=sys.stderr)
-        return 2
-    print(f"chemoscape: a defect of the program ({error!r}); {log_defect(error)}", file=sys.stderr)
-    return 1
-
-
-def _one_line(error: Exception) -> str:
-    """Its sentence; names of files may hold line ends."""
-    return " ".join(str(error).split())
 
 
 @app.command
@@ -122,40 +111,9 @@ def demo(
     return 0
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How to read a stack, where its file leaves it open."""
-
-    channel: str | None = None
-    "Detector channel, by name or number (inspect lists them)."
-    region: str | None = None
-    "Scan region, by name or number."
-    angle: str | None = None
-    "Sample angle, by name or number."
-    axes: str | None = None
-    "Order of the array's dimensions, such as yxe, where the file does not say."
-    energy: Path | None = None
-    "Text file with one photon energy (eV) per image, for files without."
-    pixel_um: float | None = None
-    "Pixel size in µm, for files without."
-    quantity: Literal["counts", "transmission", "optical_density"] | None = None
-    "What the numbers are, instead of what the file says."
-
-    visit: Literal["first", "last"] | None = None
-    "Which image of an energy that was measured more than once."
-
-    def options(self) -> dict[str, Any]:
-        """Keywords of `chemoscape.formats.open_stack`."""
-        return {key: value for key, value in vars(self).items() if value is not None}
-
-
-How = Annotated[Reading, Parameter(name="*")]
-_AS_FILE_SAYS = Reading()
-
-
 @app.command
 def inspect(
-    path: Path, /, *, how: How = _AS_FILE_SAYS, watch: bool = False, json: bool = False
+    path: Path, /, *, how: How = AS_FILE_SAYS, watch: bool = False, json: bool = False
 ) -> int:
     """Say what a file is, what was understood of it, and what looks wrong.
 
@@ -186,7 +144,7 @@ def inspect(
 
 @app.command
 def look(
-    stack: Path, /, *, how: How = _AS_FILE_SAYS, library: str | None = None, json: bool = False
+    stack: Path, /, *, how: How = AS_FILE_SAYS, library: str | None = None, json: bool = False
 ) -> int:
     """Say in ten lines, within ten seconds, whether a stack is worth a night of more like it.
 
@@ -217,7 +175,7 @@ def look(
 
 @app.command
 def convert(
-    source: Path, target: Path, /, *, how: How = _AS_FILE_SAYS, overwrite: bool = False
+    source: Path, target: Path, /, *, how: How = AS_FILE_SAYS, overwrite: bool = False
 ) -> int:
     """Write a stack or spectra in another format, chosen by the ending of the new file's name.
 
@@ -250,7 +208,7 @@ def init(
     stack: Path,
     /,
     *,
-    how: How = _AS_FILE_SAYS,
+    how: How = AS_FILE_SAYS,
     output: Path | None = None,
     overwrite: bool = False,
 ) -> int:

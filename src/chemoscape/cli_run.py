@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from chemoscape.console import answer, progress_bar, run_in_lines
+from chemoscape.console import answer, interruption, run_in_lines
+from chemoscape.telling import Telling, ToPeople, to_programs
 
 
 def run_recipe(
@@ -21,6 +21,7 @@ def run_recipe(
     set: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     overwrite: bool = False,
     json: bool = False,
+    progress: Literal["bar", "json"] = "bar",
 ) -> int:
     """Carry out a recipe: stack in, maps, stress, figures and report out.
 
@@ -47,10 +48,30 @@ def run_recipe(
         Replace earlier results.
     json
         Print the summary as JSON; of several stacks, a list.
+    progress
+        json: progress, warnings and errors on stderr as JSON lines, for programs that start this
+        one.
     """
+
+    def work(telling: Telling) -> int:
+        return _run(recipe, input, output, set or [], overwrite, json, telling)
+
+    return to_programs(work) if progress == "json" else work(ToPeople())
+
+
+def _run(
+    recipe: Path,
+    input: list[Path] | None,
+    output: Path | None,
+    set: list[str],
+    overwrite: bool,
+    json: bool,
+    telling: Telling,
+) -> int:
+    """Run a recipe on what it names, or on other stacks; the exit status."""
     from chemoscape.recipe import parse_change, read_recipe, refuse_other_inputs
 
-    changes = dict(parse_change(text) for text in set or [])
+    changes = dict(parse_change(text) for text in set)
     folder = output or Path(f"{recipe.stem}-results")
     if input is not None:
         from chemoscape.batch import is_several
@@ -63,10 +84,10 @@ def run_recipe(
             changes["series.stacks"] = [_placed(one) for one in input]
             changes["input.path"] = ""
         elif is_several(input, options) or not input:
-            return _run_several(recipe, changes, input, folder, overwrite, json)
+            return _run_several(recipe, changes, input, folder, overwrite, json, telling)
         else:
             changes["input.path"] = _placed(input[0])
-    summary, text = _run_one(recipe, changes, folder, overwrite)
+    summary, text = _run_one(recipe, changes, folder, overwrite, telling)
     answer(summary, text, json)
     return 0
 
@@ -83,6 +104,7 @@ def _run_several(
     folder: Path,
     overwrite: bool,
     json: bool,
+    telling: Telling,
 ) -> int:
     """Run one recipe on many stacks; its exit status."""
     from chemoscape.batch import Row, run_batch
@@ -90,12 +112,13 @@ def _run_several(
 
     def say(row: Row) -> None:
         if row.status == "failed":
-            print(f"chemoscape: {row.name}: {' '.join(row.message.split())}", file=sys.stderr)
+            told = f"{row.name}: {' '.join(row.message.split())}"
+            telling.failed(told, 1 if row.defect else 2)
         elif not json:
             print(row, flush=True)
 
     try:
-        with progress_bar(recipe.name) as progress:
+        with telling.progress(recipe.name) as progress:
             batch = run_batch(
                 read_recipe(recipe, changes),
                 inputs,
@@ -104,25 +127,26 @@ def _run_several(
                 progress=progress,
                 finished=say,
             )
-    except KeyboardInterrupt:
-        print(
-            f"chemoscape: interrupted; what is done is in {folder}, and the same command goes on.",
-            file=sys.stderr,
+    except KeyboardInterrupt as stop:
+        status, _ = interruption(stop)
+        telling.failed(
+            f"interrupted; what is done is in {folder}, and the same command goes on.", status
         )
-        return 130
+        return status
     for one in batch.left_out:
-        print(f"left out: {one}", file=sys.stderr)
+        telling.note(f"left out: {one}")
     if json:
         done = [row.summary for row in batch.rows if row.summary is not None]
         answer([summary.model_dump(mode="json") for summary in done], "", json)
-    if batch.n_failed:
-        print(f"chemoscape: {batch.n_failed} of {len(batch.rows)} stacks failed.", file=sys.stderr)
-    print(f"written to {folder}: open {folder / 'summary.html'}", file=sys.stderr)
-    return 1 if any(row.defect for row in batch.rows) else 2 if batch.n_failed else 0
+    status = 1 if any(row.defect for row in batch.rows) else 2 if batch.n_failed else 0
+    if status:
+        telling.failed(f"{batch.n_failed} of {len(batch.rows)} stacks failed.", status)
+    telling.written(folder, folder / "summary.html")
+    return status
 
 
 def _run_one(
-    recipe: Path, changes: dict[str, Any], folder: Path, overwrite: bool
+    recipe: Path, changes: dict[str, Any], folder: Path, overwrite: bool, telling: Telling
 ) -> tuple[dict[str, Any], str]:
     """Run one recipe on one stack; its summary for a machine and for a person."""
     from chemoscape import workflow
@@ -130,14 +154,13 @@ def _run_one(
     from chemoscape.results import summary_of
 
     read = read_recipe(recipe, changes)
-    with progress_bar(Path(read.input.path).name or recipe.name) as progress:
+    with telling.progress(Path(read.input.path).name or recipe.name) as progress:
         tree = workflow.run(read, output=folder, overwrite=overwrite, progress=progress)
     summary = summary_of(tree)
     per_eV = None
     if "composition" in tree.children:
         per_eV = tree["composition"].attrs.get("mean_per_eV")
     for warning in summary.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    page = f": open {folder / 'report.html'}" if read.report.enabled else ""
-    print(f"written to {folder}{page}", file=sys.stderr)
+        telling.warning(warning)
+    telling.written(folder, folder / "report.html" if read.report.enabled else None)
     return summary.model_dump(mode="json"), run_in_lines(summary, per_eV)

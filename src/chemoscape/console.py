@@ -158,6 +158,58 @@ def progress_bar(title: str) -> Iterator[Callable[[str], None]]:
             )
 
 
+class Terminated(KeyboardInterrupt):
+    """Another program has asked this one to end (SIGTERM): what Ctrl-C cleans up, this does too."""
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Raise `Terminated` inside the block at the first SIGTERM; it alone would leave temporary
+    files behind. Outside the main thread, where no signal arrives, it changes nothing.
+    """
+    import signal
+    import threading
+
+    def end(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not disturb the cleaning
+        raise Terminated
+
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def interruption(stop: KeyboardInterrupt) -> tuple[int, list[str]]:
+    """Exit status of an interrupted command, and what to say of it."""
+    notes = getattr(stop, "__notes__", ())  # of a large stack, what is kept
+    status = 143 if isinstance(stop, Terminated) else 130
+    return status, ["interrupted; nothing was written.", *notes]
+
+
+def complaint(error: Exception) -> tuple[int, list[str], str]:
+    """Exit status of a command that failed, warnings that may say why, and what went wrong in one
+    sentence. The traceback of a defect goes into a log.
+    """
+    from cyclopts import CycloptsError
+
+    if isinstance(error, CycloptsError):
+        return 2, [], f"{_one_line(error)} Try: chemoscape --help"
+    if isinstance(error, ChemoscapeError):
+        return 2, list(getattr(error, "__notes__", ())), _one_line(error)
+    return 1, [], f"a defect of the program ({error!r}); {log_defect(error)}"
+
+
+def _one_line(error: Exception) -> str:
+    """Its sentence; names of files may hold line ends."""
+    return " ".join(str(error).split())
+
+
 @contextmanager
 def warnings_in_a_line() -> Iterator[None]:
     """Show our warnings as messages, not as lines of source code."""

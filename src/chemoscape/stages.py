@@ -48,7 +48,7 @@ from chemoscape.products import Products
 from chemoscape.recipe import OpenBeam, Recipe, named_files, states_of, to_toml
 from chemoscape.recipe.sections.outcomes import Compute
 from chemoscape.region import Region
-from chemoscape.results.lock import only_one
+from chemoscape.results.lock import lock_of_run, only_one
 from chemoscape.series.sharing import on_pixels_of
 from chemoscape.standards.library import Library
 
@@ -120,7 +120,7 @@ def kept_passes(recipe: Recipe, output: Path) -> Iterator[None]:
         f"memory {memory_limit()}",  # the heights of bands depend on it
         to_toml(settled),
     ]
-    with only_one(parent, f".{output.name}.lock", "another run"):
+    with only_one(parent, lock_of_run(output), "another run"):
         try:
             with checkpoint(folder, "\n".join(work)):
                 yield
@@ -340,7 +340,7 @@ def stresses(comp: xr.Dataset, recipe: Recipe) -> list[StressField]:
     return stress(
         comp,
         section.material.material(),
-        boundary=list(section.boundary),
+        boundary=section.boundaries(),
         mesh_size=section.mesh_size_um,
         order=section.order,
         plane=section.plane,

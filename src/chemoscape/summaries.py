@@ -11,6 +11,7 @@ import xarray as xr
 
 from chemoscape import results
 from chemoscape.blocks import is_lazy
+from chemoscape.chemistry.phases import phases_of
 from chemoscape.decompose.energy import EnergyShift
 from chemoscape.formats import checksum
 from chemoscape.products import Products, chosen_composition, chosen_maps
@@ -299,20 +300,11 @@ def _phases(recipe: Recipe, done: Products) -> dict[str, results.PhaseSummary]:
     if not done.compositions:
         return {}
     comp, maps = chosen_composition(done, recipe), chosen_maps(done, recipe)
-    step = comp.attrs["refine"]
-    inside = comp["mask"].values[::step, ::step]
-    weights = np.nan_to_num(maps["weight"].values[:, inside])
-    names = maps["standard"].values
+    matched = None
     if maps is done.clustered and done.match is not None:
-        shares = done.match["weight"].values
-        shares = shares / shares.sum(axis=1, keepdims=True)
-        names, weights = done.match["standard"].values, shares.T @ weights
-        present = weights.any(axis=1)
-        names, weights = names[present], weights[present]
-    mass = weights.sum(axis=1) / weights.sum() if weights.sum() else weights.sum(axis=1)
-    prevailing = np.bincount(weights.argmax(axis=0), minlength=len(weights))
-    area = prevailing / max(prevailing.sum(), 1)
+        matched = done.match["weight"]
+    found = phases_of(comp, maps, matched)
     return {
         str(name): results.PhaseSummary(mass_fraction=float(m), area_fraction=float(a))
-        for name, m, a in zip(names, mass, area, strict=True)
+        for name, m, a in zip(found.names, found.mass_fractions, found.area_fractions, strict=True)
     }

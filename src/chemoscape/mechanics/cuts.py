@@ -64,11 +64,16 @@ def image_frame(image: xr.DataArray | xr.Dataset) -> Box:
 
 def rim_facets(mesh: Mesh) -> np.ndarray:
     """Sides that belong to one triangle only, as pairs of points, shape (n, 2), sorted."""
-    a, b = mesh.triangles.ravel().astype(np.int64), np.roll(mesh.triangles, 1, axis=1).ravel()
+    return rim_of(mesh.triangles, len(mesh.points))
+
+
+def rim_of(triangles: np.ndarray, n_points: int) -> np.ndarray:
+    """Sides of one triangle only, as sorted pairs of points, shape (n, 2)."""
+    a, b = triangles.ravel().astype(np.int64), np.roll(triangles, 1, axis=1).ravel()
     # one number per pair sorts three times as fast as two columns
-    code = np.minimum(a, b) * len(mesh.points) + np.maximum(a, b)
+    code = np.minimum(a, b) * n_points + np.maximum(a, b)
     sides, count = np.unique(code, return_counts=True)
-    return np.column_stack(np.divmod(sides[count == 1], len(mesh.points)))
+    return np.column_stack(np.divmod(sides[count == 1], n_points))
 
 
 def cut_facets(mesh: Mesh, frame: Box, tolerance: float | None = None) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ nearest one.
 from __future__ import annotations
 
 from chemoscape.recipe.contradictions import refuse_contradictions, refuse_other_inputs
-from chemoscape.recipe.files import named_files, states_of
+from chemoscape.recipe.files import named_files, paths_of, states_of
 from chemoscape.recipe.models import Recipe
 from chemoscape.recipe.reading import make_recipe, parse_change, read_recipe
 from chemoscape.recipe.sections.common import RegionTable, Section
@@ -23,6 +23,7 @@ __all__ = [
     "make_recipe",
     "named_files",
     "parse_change",
+    "paths_of",
     "read_recipe",
     "refuse_contradictions",
     "refuse_other_inputs",

@@ -3,11 +3,62 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from chemoscape.recipe.models import Recipe
+from chemoscape.recipe.sections.common import Section
+
+#: May be a path, or the name of a library that is shipped.
+LIBRARY = "standards.library"
+#: Every key that may hold a path, or a list of paths or patterns.
+PATHS = (
+    *("input.path", "input.further", "input.energies", "series.stacks", "drift.shifts"),
+    *("absorbance.i0", "absorbance.dark", LIBRARY, "few_energies.stxm"),
+    *("stress.material.lattice", "particles.picture.path", "electrochemistry.curve"),
+)
+
+
+def is_placed(library: str) -> bool:
+    """Whether a library is given as a path, not as a name."""
+    return any(mark in library for mark in "/\\")
+
+
+def paths_of(recipe: Recipe) -> dict[str, list[str]]:
+    """The paths that a recipe holds, its input and patterns among them, by key."""
+    found: dict[str, list[str]] = {}
+
+    def note(key: str, text: str) -> str:
+        if key != LIBRARY or is_placed(text):
+            found.setdefault(key, []).append(text)
+        return text
+
+    with_paths(recipe, note)
+    return found
+
+
+def with_paths(recipe: Recipe, change: Callable[[str, str], str]) -> Recipe:
+    """The recipe with every path replaced by ``change(key, path)``."""
+    for key in PATHS:
+        recipe = _with_changed(recipe, key, key.split("."), change)
+    return recipe
+
+
+def _with_changed(
+    section: Any, key: str, attributes: list[str], change: Callable[[str, str], str]
+) -> Any:
+    name, *deeper = attributes
+    value = getattr(section, name)
+    if isinstance(value, Section) and deeper:
+        new: Any = _with_changed(value, key, deeper, change)
+    elif isinstance(value, list):
+        new = [change(key, one) if one else one for one in value]
+    elif isinstance(value, str) and value and (key, value) != ("absorbance.i0", "auto"):
+        new = change(key, value)
+    else:  # a number, a region, no such table
+        return section
+    return section.model_copy(update={name: new})
 
 
 def named_files(recipe: Recipe) -> list[Path]:

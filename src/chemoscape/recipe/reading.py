@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from chemoscape.errors import RecipeError
+from chemoscape.recipe.files import LIBRARY, is_placed, with_paths
 from chemoscape.recipe.models import Recipe
 
 
@@ -173,50 +174,14 @@ def _keys_of(place: list[str]) -> list[str]:
 def _with_absolute_paths(recipe: Recipe, folder: Path) -> Recipe:
     """Paths in a recipe are relative to it; a library may also be a shipped one's name."""
 
-    def absolute(text: str) -> str:
+    def absolute(key: str, text: str) -> str:
         try:
-            return str((folder / os.path.expanduser(text)).resolve()) if text else text
+            if key == LIBRARY and not (is_placed(text) or (folder / text).exists()):
+                return text
+            return str((folder / os.path.expanduser(text)).resolve())
         except (OSError, RuntimeError, ValueError) as error:  # NUL in it, links in a circle
             raise RecipeError(
                 f"no file can lie at {text!r} ({error})", remedy="correct the path"
             ) from error
 
-    series = [absolute(one) for one in recipe.series.stacks]
-    updates: dict[str, Any] = {
-        "series": recipe.series.model_copy(update={"stacks": series}),
-        "input": recipe.input.model_copy(
-            update={
-                "path": absolute(recipe.input.path),
-                "energies": absolute(recipe.input.energies),
-                "further": [absolute(one) for one in recipe.input.further],
-            }
-        ),
-    }
-    if recipe.electrochemistry.curve:
-        curve = absolute(recipe.electrochemistry.curve)
-        updates["electrochemistry"] = recipe.electrochemistry.model_copy(update={"curve": curve})
-    if recipe.few_energies.stxm:
-        stxm = absolute(recipe.few_energies.stxm)
-        updates["few_energies"] = recipe.few_energies.model_copy(update={"stxm": stxm})
-    files = {
-        key: absolute(value)
-        for key in ("i0", "dark")
-        if isinstance(value := getattr(recipe.absorbance, key), str)
-        and (key, value) != ("i0", "auto")
-    }
-    if files:
-        updates["absorbance"] = recipe.absorbance.model_copy(update=files)
-    if recipe.drift.shifts:
-        updates["drift"] = recipe.drift.model_copy(update={"shifts": absolute(recipe.drift.shifts)})
-    material = recipe.stress.material
-    if material is not None and material.lattice:
-        placed_table = material.model_copy(update={"lattice": absolute(material.lattice)})
-        updates["stress"] = recipe.stress.model_copy(update={"material": placed_table})
-    picture = recipe.particles.picture
-    if picture is not None:
-        placed = picture.model_copy(update={"path": absolute(picture.path)})
-        updates["particles"] = recipe.particles.model_copy(update={"picture": placed})
-    library = recipe.standards.library
-    if (folder / library).exists() or any(mark in library for mark in "/\\"):
-        updates["standards"] = recipe.standards.model_copy(update={"library": absolute(library)})
-    return recipe.model_copy(update=updates)
+    return with_paths(recipe, absolute)

@@ -110,13 +110,20 @@ def _item(value: Any) -> Any:
     """A value on one line: tables among the values too."""
     if isinstance(value, list) and any(isinstance(one, dict) for one in value):
         rows = tomlkit.array()
-        rows.extend(_item({k: v for k, v in one.items() if v is not None}) for one in value)
+        rows.extend(map(_row, value))
         return rows
     if not isinstance(value, dict):
         return tomlkit.item(value)
     inline = tomlkit.inline_table()
     inline.update(value)
     return inline
+
+
+def _row(value: Any) -> Any:
+    """One of a list: a table without the keys that nobody has set, or a plain value."""
+    if not isinstance(value, dict):
+        return value
+    return _item({k: v for k, v in value.items() if v is not None})
 
 
 def _commented_table(model: Section, values: dict[str, Any]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,7 +84,7 @@ def stress_figure(fields: Any, *, note: str = "") -> Figure:
             dress_map(ax, extent, f"{title}, {row.attrs['boundary']}")
             colour_bar(ax, shown, str(row[name].attrs.get("units", "MPa")), value, aspect)
     letters(axes.T.ravel() if lying else axes.ravel())
-    footnote(figure, " ".join(words for words in (_conditions(rows[0]), note) if words))
+    footnote(figure, " ".join(words for words in (conditions(rows[0]), note) if words))
     return figure
 
 
@@ -123,10 +123,13 @@ def _outline(row: xr.Dataset) -> LineCollection:
     return LineCollection(points[unique[count == 1]].tolist(), colors="0.4", linewidths=0.4)
 
 
-def _conditions(row: xr.Dataset) -> str:
-    """What the stress depends on, in one line: reference, material and its status, assumptions."""
+def conditions(row: xr.Dataset, worded: Callable[[str], str] = pretty) -> str:
+    """What the stress depends on, in one line: reference, material and its status, assumptions.
+
+    `worded` sets formulae.
+    """
     facts = row.attrs
-    variable = pretty(str(facts.get("variable") or "composition"))
+    variable = worded(str(facts.get("variable") or "composition"))
     words = f"Strain-free reference: {variable} = {float(facts['reference']):g}."
     if "young_GPa" in facts:
         status = str(facts.get("material_status", "")).upper()

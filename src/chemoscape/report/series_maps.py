@@ -74,7 +74,8 @@ def rows_of_maps(node: dict[str, xr.Dataset]) -> dict[str, xr.DataArray]:
     if "/clustered/clusters" in node:
         label = node["/clustered/clusters"]["label"]
         rows["cluster"] = label.where(label >= 0)
-    for boundary in ("free", "fixed"):
+    held = [path.split("/")[2] for path in node if path.startswith("/stress/")]
+    for boundary in dict.fromkeys(["free", "fixed", *held]):  # springs come after
         if f"/stress/{boundary}/grid" in node:
             rows[f"stress {boundary}"] = node[f"/stress/{boundary}/grid"]["von_mises"]
     return rows

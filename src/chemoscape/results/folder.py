@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 
 from chemoscape.errors import ResultsError
+from chemoscape.results.lock import staging_of_run
 from chemoscape.results.summary import RunSummary
 from chemoscape.results.tree import RESULTS_FILE, save_tree
 
@@ -82,13 +83,12 @@ def results_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -> 
     """
     target = Path(path).absolute()
     refuse_existing(target, overwrite=overwrite)
-    token = secrets.token_hex(4)
-    staging = target.with_name(f".{token}.partial")  # a long name would become too long
+    staging = staging_of_run(target)
     with _undone(target):
         try:
             _make(staging)  # not mkdtemp: colleagues in the group shall read it
             yield staging
-            aside = target.with_name(f".{token}.old")
+            aside = staging.with_suffix(".old")
             _put_in_place(staging, target, aside, overwrite)
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)

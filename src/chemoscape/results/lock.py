@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +49,30 @@ def only_one(folder: Path, name: str = LOCK_FILE, who: str = "another batch") ->
                 one.rmdir()
             except OSError:  # it holds results
                 break
+
+
+def lock_of_run(folder: Path) -> str:
+    """Name of the lock of a run into a folder; it lies beside that."""
+    return f".{folder.name}.lock"
+
+
+def staging_of_run(folder: Path) -> Path:
+    """A hidden folder beside `folder`, to write into; its name tells whose it is."""
+    # a long name would become too long
+    return folder.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.partial")
+
+
+def remove_left_by(pid: int, folder: Path) -> None:
+    """Remove what a run into a folder left beside it, of a process that was killed."""
+    parent = folder.absolute().parent
+    for staging in parent.glob(f".{pid}-????????.partial"):
+        shutil.rmtree(staging, ignore_errors=True)
+    lock = parent / lock_of_run(folder)
+    try:
+        if json.loads(lock.read_text(encoding="utf-8"))["pid"] == pid:
+            lock.unlink(missing_ok=True)
+    except (OSError, ValueError, KeyError, TypeError):  # none, or none of ours
+        return
 
 
 def _take(lock: Path, who: str) -> None:

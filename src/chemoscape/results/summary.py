@@ -302,7 +302,7 @@ class RunSummary(_Part):
     regions: dict[str, RegionSummary] = {}
     few_energies: FewEnergiesSummary | None = None
     damage: DamageSummary | None
-    stress: dict[Literal["free", "fixed"], StressSummary]
+    stress: dict[str, StressSummary] = Field(description="by boundary: free, fixed, springs-…")
     particles: ParticlesSummary | None = None
     electrochemistry: ElectrochemistrySummary | None = None
     series: SeriesSummary | None = None

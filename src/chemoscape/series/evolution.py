@@ -91,8 +91,7 @@ def evolution(
         by_name = [dict(one.stress.items()) for one in summaries]
         for name in ("von_mises_p99", "von_mises_mean"):
             values = [
-                [_number(getattr(one[at], f"{name}_MPa")) for one in by_name]  # type: ignore[index]
-                for at in boundaries
+                [_number(getattr(one[at], f"{name}_MPa")) for one in by_name] for at in boundaries
             ]
             words = {"p99": "99th percentile of von Mises stress", "mean": "mean von Mises stress"}
             attrs = {"units": "MPa", "long_name": words[name.rsplit("_", 1)[1]]}

@@ -19,7 +19,7 @@ from chemoscape.errors import ChemoscapeError, RecipeError
 from chemoscape.journal import Journal, Progress
 from chemoscape.products import Products, nodes_of
 from chemoscape.recipe import Recipe, make_recipe, read_recipe, refuse_contradictions, to_toml
-from chemoscape.results.lock import only_one
+from chemoscape.results.lock import lock_of_run, only_one
 from chemoscape.summaries import summarise
 from chemoscape.workflow.one_stack import carry_out
 from chemoscape.workflow.over_time import analyse_series
@@ -147,7 +147,7 @@ def _alone(output: str | Path | None) -> Iterator[None]:
         yield
         return
     folder = Path(output).absolute()
-    with only_one(folder.parent, f".{folder.name}.lock", "another run"):
+    with only_one(folder.parent, lock_of_run(folder), "another run"):
         yield
 
 

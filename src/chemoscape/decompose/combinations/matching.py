@@ -150,7 +150,7 @@ def match(
                 n_standards=1,
             )
             fits = rank(ready, max_standards)
-            _require_something(fits.best)
+            require_something(fits.best)
             ranked[-1] = fits
         except FitError as error:
             problem = error
@@ -173,7 +173,7 @@ def match(
     return _table(groups, dim, library, shift, ranked, np.array(alone))
 
 
-def _require_something(fit: LinearCombinationFit) -> None:
+def require_something(fit: LinearCombinationFit) -> None:
     """Refuse a fit whose weights do not stand out of its residual, as of an empty region."""
     total = float(fit.weights.sum())
     if total <= LEAST_SDS * float(np.sqrt(max(fit.covariance.sum(), 0.0))):

@@ -190,10 +190,10 @@ def rank_combinations(
     return rank(ready, max_standards)
 
 
-def rank(ready: Prepared, max_standards: int) -> RankedFits:
+def rank(ready: Prepared, max_standards: int, most: int = MOST_KEPT) -> RankedFits:
     """Rank the combinations for a spectrum made ready, see `rank_combinations`.
 
-    A first pass finds every sum of squares; only the best are worked out in full.
+    A first pass finds every sum of squares; only the best, `most` of them, are worked out in full.
     """
     n = len(ready.library.names)
     found: list[tuple[float, tuple[int, ...]]] = []
@@ -208,7 +208,7 @@ def rank(ready: Prepared, max_standards: int) -> RankedFits:
                 found.append((ready.bic(squares, size), chosen))
     fits: list[LinearCombinationFit] = []
     for _, chosen in sorted(found):
-        if len(fits) == MOST_KEPT:
+        if len(fits) == most:
             break
         try:
             fits.append(ready.fit(chosen))

@@ -14,6 +14,7 @@ from chemoscape import stack as stacks
 from chemoscape.blocks import reduce_blocks
 from chemoscape.decompose.factors.averages import mean_spectra
 from chemoscape.decompose.factors.k_means import k_means, silhouette
+from chemoscape.decompose.factors.relabel import by_falling_size, merged_labels
 from chemoscape.errors import ChemoscapeWarning, FitError
 
 #: Pixels whose spectrum varies less than this share of the strongest have no shape to group by.
@@ -79,10 +80,8 @@ def cluster(
             f"has {' × '.join(map(str, density.shape[1:]))}",
             remedy="compute them from this stack",
         )
-    rank = pcs.attrs["rank_mp"] if pcs.attrs["rank_mp"] >= 0 else pcs.attrs["rank_cv"]
-    if rank > 1 and pcs.attrs.get("common_component", 0) == rank:
-        rank -= 1  # an error of I0 would group thin pixels apart from thick ones
-    found = min(max(int(rank), 2), pcs.sizes["pc"])
+    rank = chemical_rank(pcs)
+    found = min(max(rank, 2), pcs.sizes["pc"])
     used = found if n_components is None else n_components
     if not 1 <= used <= pcs.sizes["pc"]:
         raise FitError(
@@ -109,6 +108,17 @@ def cluster(
     return _describe(density, inside, labels, features, spectra, value, used, seed)
 
 
+def chemical_rank(pcs: xr.Dataset) -> int:
+    """Number of components of `principal_components` that tell pixels apart: the rank by
+    Marchenko-Pastur, or by split halves where that is refused, less a component that is the same
+    in all pixels where it is the last: an error of I0 would group thin pixels apart from thick.
+    """
+    rank = pcs.attrs["rank_mp"] if pcs.attrs["rank_mp"] >= 0 else pcs.attrs["rank_cv"]
+    if rank > 1 and pcs.attrs.get("common_component", 0) == rank:
+        rank -= 1
+    return int(rank)
+
+
 def merge_clusters(
     od: xr.Dataset | xr.DataArray, groups: xr.Dataset, merge: Sequence[Sequence[int]]
 ) -> xr.Dataset:
@@ -122,18 +132,8 @@ def merge_clusters(
     """
     density = od["optical_density"] if isinstance(od, xr.Dataset) else od
     stacks.check(density, "optical_density", lazy=True)
-    known = set(groups.cluster.values.tolist())
-    named = [number for group in merge for number in group]
-    if len(set(named)) != len(named) or not set(named) <= known:
-        raise FitError(
-            f"cannot merge {[list(group) for group in merge]}: the clusters are 0 to "
-            f"{len(known) - 1}, each once",
-            remedy="correct [clusters] merge",
-        )
     labels = groups["label"].values.ravel().astype(int)
-    for group in merge:
-        labels[np.isin(labels, list(group))] = min(group)
-    return regroup(od, groups, labels)
+    return regroup(od, groups, merged_labels(labels, merge))
 
 
 def regroup(od: xr.Dataset | xr.DataArray, groups: xr.Dataset, labels: np.ndarray) -> xr.Dataset:
@@ -240,10 +240,7 @@ def _describe(
 ) -> xr.Dataset:
     """Order clusters by size and average their spectra, which are `like` (cluster, energy)."""
     sizes = np.bincount(labels)
-    order = np.argsort(-sizes, kind="stable")
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    labels = rank[labels]
+    labels, order = by_falling_size(labels)
     image = np.full(inside.size, -1, dtype=np.int16)
     image[inside] = labels
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import xarray as xr
-from scipy.cluster.hierarchy import fcluster
 
 from chemoscape import stack as stacks
 from chemoscape.decompose.factors.clusters import regroup
-from chemoscape.decompose.factors.k_means import k_means_labels
-from chemoscape.errors import FitError
+from chemoscape.decompose.factors.relabel import cut_labels, split_labels
 
 
 def cut_clusters(
@@ -48,25 +45,9 @@ def cut_clusters(
         Neither or both of `into` and `distance`, or a number that the tree does not have.
     """
     _check(od)
-    n = groups.sizes["cluster"]
-    if (into is None) == (distance is None):
-        raise FitError(
-            "a tree of clusters is cut into a number of them or at a distance",
-            remedy="give either into or distance",
-        )
-    if into is not None and not 1 <= into <= n:
-        raise FitError(f"{n} clusters cannot be cut into {into}", remedy=f"give a number, 1 to {n}")
-    if distance is not None and not 0 <= distance < np.inf:
-        raise FitError(f"a cut at a distance of {distance:g}", remedy="give a height of the tree")
-    tree = groups["linkage"].values
-    if n == 1:
-        joined = np.zeros(1, dtype=int)
-    elif into is not None:
-        joined = fcluster(tree, into, criterion="maxclust")
-    else:
-        joined = fcluster(tree, distance, criterion="distance")
-    label = groups["label"].values.ravel().astype(int)
-    return regroup(od, groups, np.where(label >= 0, joined[label], -1))
+    labels = groups["label"].values.ravel().astype(int)
+    cut = cut_labels(labels, groups["linkage"].values, into=into, distance=distance)
+    return regroup(od, groups, cut)
 
 
 def split_clusters(
@@ -101,47 +82,9 @@ def split_clusters(
         A number is not a cluster, or appears twice; a cluster has too few different pixels.
     """
     _check(od)
-    n = groups.sizes["cluster"]
-    wanted = _numbers(split, n)
-    label = groups["label"].values.ravel().astype(int)
-    features = groups["feature"].values.reshape(groups.sizes["feature_axis"], -1).T
-    new, following = label.copy(), n
-    for number, into in wanted.items():
-        members = np.flatnonzero(label == number)
-        if into > len(members):
-            raise FitError(
-                f"cluster {number} has {len(members)} pixels and cannot be split into {into}",
-                remedy="correct [clusters] split",
-            )
-        part = k_means_labels(features[members], into, seed)
-        if part.max() + 1 < into:
-            raise FitError(
-                f"the pixels of cluster {number} have only {part.max() + 1} distinct spectra and "
-                f"cannot be split into {into}",
-                remedy="correct [clusters] split",
-            )
-        new[members[part > 0]] = following + part[part > 0] - 1
-        following += into - 1
-    return regroup(od, groups, new)
-
-
-def _numbers(split: Sequence[Mapping[str, int]], n: int) -> dict[int, int]:
-    """Cluster -> number of parts, each cluster known and named once."""
-    wanted: dict[int, int] = {}
-    for entry in split:
-        if set(entry) != {"cluster", "into"}:
-            raise FitError(
-                f"cannot split {dict(entry)}", remedy="give {cluster = …, into = …} for each"
-            )
-        number, into = int(entry["cluster"]), int(entry["into"])
-        if not 0 <= number < n or number in wanted or into < 2:
-            raise FitError(
-                f"cannot split cluster {number} into {into}: the clusters are 0 to {n - 1}, each "
-                "once, into 2 or more",
-                remedy="correct [clusters] split",
-            )
-        wanted[number] = into
-    return wanted
+    labels = groups["label"].values.ravel().astype(int)
+    features = groups["feature"].values.reshape(groups.sizes["feature_axis"], -1)
+    return regroup(od, groups, split_labels(labels, features, split, seed))
 
 
 def _check(od: xr.Dataset | xr.DataArray) -> None:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from chemoscape.errors import MaterialError
 from chemoscape.mechanics.lattice import Lattice, read_lattice
 from chemoscape.mechanics.material import Material, PhaseModulus
+from chemoscape.mechanics.supports import Boundary, Springs
 from chemoscape.recipe.sections.common import Pair, Positive, RegionTable, Section
 
 Axis = Literal["a", "b", "c"]
@@ -117,12 +118,26 @@ class MaterialTable(Section):
         )
 
 
+class SpringsTable(Section):
+    """Elastic surroundings: a boundary between free and fixed."""
+
+    springs_GPa_per_um: Positive = Field(
+        description="pull on the outline, GPa, for each µm of its displacement: 0.1 is nearly "
+        "free, 1e6 nearly fixed"
+    )
+
+    def springs(self) -> Springs:
+        """The same as Springs."""
+        return Springs(self.springs_GPa_per_um)
+
+
 class Stress(Section):
     """[stress]: linear elasticity with the composition's eigenstrain."""
 
     enabled: bool = Field(False, description="compute stress maps (needs a material)")
-    boundary: list[Literal["free", "fixed"]] = Field(
-        ["free", "fixed"], description="boundaries to solve for"
+    boundary: list[Literal["free", "fixed"] | SpringsTable] = Field(
+        ["free", "fixed"],
+        description="boundaries to solve for; springs as `{springs_GPa_per_um = 10.0}`",
     )
     material: MaterialTable | None = Field(None, description="the material, see [stress.material]")
     mesh_size_um: Positive | None = Field(
@@ -149,6 +164,11 @@ class Stress(Section):
         ge=0,
         description="draws of the composition's errors for the error of the stress; 0: none",
     )
+
+    def boundaries(self) -> list[Boundary]:
+        """The boundaries to solve for, each once."""
+        made = [one if isinstance(one, str) else one.springs() for one in self.boundary]
+        return list(dict.fromkeys(made))
 
     @model_validator(mode="after")
     def _draws_enough(self) -> Stress:

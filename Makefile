@@ -10,7 +10,7 @@ EXTRAS  ?= dev,docs,segment
 NO_BROWSER = --ignore=tests/browser
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-app lint types docs check fuzz bench bench-peers format lock \
+.PHONY: help demo test test-app lint types docs check fuzz bench bench-app bench-peers format lock \
         test-lowest test-latest clean
 
 help:  ## list the targets
@@ -45,6 +45,9 @@ bench: $(VENV)/.dev  ## speed as ratios to this machine's limits (BENCH="--only 
 
 bench-peers: $(VENV)/.dev .venv-peers/.made  ## the same work by MANTiS, HyperSpy and others
 	$(BIN)/python benchmarks/beside.py .venv-peers/bin/python $(BENCH)
+
+bench-app: $(VENV)/.dev  ## how soon a frame follows a key press in the app
+	$(BIN)/python benchmarks/app_latency.py $(BENCH)
 
 .venv-peers/.made:
 	@echo "setting up .venv-peers with the newest releases of the peers (about a minute, once)"

@@ -41,6 +41,7 @@ class Someone:
 
     def enter(self, running):
         self.page.goto(running.address)
+        self.page.wait_for_url(lambda url: "/enter" not in url)
 
     def look_at(self, view):
         """Open a view by its tab, wait until it is quiet, take a picture if asked."""
@@ -49,8 +50,7 @@ class Someone:
 
     def picture(self, name):
         if self.screenshots is not None:
-            for close in self.page.locator("#notices button").all():
-                close.click()
+            self.page.evaluate("document.getElementById('notices').replaceChildren()")
             self.page.mouse.move(2, 700)
             self.page.wait_for_timeout(1200)
             self.page.screenshot(path=self.screenshots / f"{name}.png")
@@ -162,7 +162,7 @@ def test_the_demo(someone, start_app, tmp_path):
     someone.wait("document.querySelector('[data-test=view-beam]').dataset.used === 'true'")
     box = someone.page.evaluate(FIELD_ON_SCREEN, "beam")
     left, top, right, bottom = box
-    across = (right - left) * 0.12
+    across = (right - left) * 0.06
     someone.draw("beam", "rectangle", [(left + 0.005, top + 0.01), (left + across, bottom - 0.01)])
     someone.wait("document.querySelector('[data-test=view-beam]').dataset.used === 'false'")
     someone.wait("!document.querySelector('[data-test=beam-use]').disabled")

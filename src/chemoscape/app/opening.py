@@ -163,6 +163,12 @@ def _kept(stack: xr.DataArray) -> tuple[xr.DataArray, int]:
     if not blocks.is_lazy(stack):
         return stack, 1
     step = max(int(np.ceil(np.sqrt(stack.nbytes / KEPT_BYTES))), 1)
+    return thinned(stack, step), step
+
+
+def thinned(stack: xr.DataArray, step: int) -> xr.DataArray:
+    """Every `step`-th pixel of a stack, in memory."""
     every = slice(None, None, step)
     part = stack.isel(y=every, x=every)
-    return part.copy(data=blocks.computed(part.data)[0]).assign_attrs(stack.attrs), step
+    data = blocks.computed(part.data)[0] if blocks.is_lazy(part) else part.values
+    return part.copy(data=data).assign_attrs(stack.attrs)

@@ -17,7 +17,7 @@ import xarray as xr
 
 from chemoscape.app.draft import Draft, named_by, within
 from chemoscape.app.jobs import Jobs
-from chemoscape.app.opening import Opened, is_results, make_demo, open_path
+from chemoscape.app.opening import Opened, is_results, make_demo, open_path, thinned
 from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, ResultsError, StackError
 from chemoscape.journal import Journal
 from chemoscape.preprocess.shifts import Drift
@@ -228,7 +228,7 @@ def _density(opened: Opened, tree: xr.DataTree) -> xr.Dataset:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ChemoscapeWarning)  # the run has said them
         if recipe.input.drop_energies or recipe.input.exclude or recipe.input.further:
-            stack = read(recipe)
+            stack = thinned(read(recipe), opened.step)
         drift = drift_of(tree, opened.step)
         still = recipe.drift.model_copy(update={"enabled": False})
         done = prepare(

@@ -6,6 +6,9 @@ import numpy as np
 import xarray as xr
 from scipy.ndimage import distance_transform_edt
 
+#: Half way is known to this: coordinates in µm are rounded.
+ROUNDED = 1e-6
+
 
 class Finer:
     """A grid `refine` times finer between the outermost pixel centres, and ways to bring maps onto
@@ -39,7 +42,7 @@ class Finer:
 
     def inside(self, mask: np.ndarray) -> np.ndarray:
         """Where most around lies in the mask; half way to an outside pixel is outside."""
-        return self._interpolate(mask.astype(np.float64)) > 0.5
+        return self._interpolate(mask.astype(np.float64)) > 0.5 + ROUNDED
 
     def errors(self, values: np.ndarray) -> np.ndarray:
         """Bilinear interpolation of a standard deviation (an upper bound: between pixels noise

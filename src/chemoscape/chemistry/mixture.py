@@ -141,7 +141,8 @@ def composition(
         value, total = _mix(weights, library, normalise).value, thickness_of(weights, to_thickness)
     value = np.where(kept, value, np.nan)
     counting, systematic = (
-        np.where(kept, fine.errors(sd), np.nan) for sd in (counting, systematic)
+        np.where(kept, fine.errors(np.where(inside, sd, np.nan)), np.nan)  # not 0 from outside
+        for sd in (counting, systematic)
     )
     label = library.variable
     units = "nm" if in_nm(library) else "1"

@@ -29,10 +29,10 @@ def pick(session: Session, asked: Asked) -> dict[str, Any]:
     beam, empty = _incident(session, asked)
     inside = empty.values if empty is not None else np.zeros(stack.shape[1:], dtype=bool)
     rest = session.remembered(
-        ("rest", session.opened_stamp, _key(asked)), lambda: sums_over(stack, ~inside).mean
+        ("rest", *_key(session, asked)), lambda: sums_over(stack, ~inside).mean
     )
     with np.errstate(invalid="ignore", divide="ignore"):
-        density = np.log(beam.values / rest)
+        density = np.log(beam.values / (rest - _dark(session)))
     return {
         "energy": stack["energy"].values,
         "i0": beam.values,
@@ -58,12 +58,12 @@ def open_beam(session: Session, asked: Asked) -> Picture:
 def density(session: Session, asked: Asked) -> Picture:
     """Optical density -ln(I/I0) of one recorded frame with a choice of I0: {i0, energy}.
 
-    Dark, dead time and stray light are not in this quick look; a run has them.
+    Of the detector, only a dark that is one number is in this quick look; a run has all of it.
     """
     stack = _counts(session)
     index = asked.whole("energy", 0, stack.sizes["energy"] - 1)
     beam, _ = _incident(session, asked)
-    frame = stack.values[index]
+    frame = stack.values[index] - np.float32(_dark(session))
     with np.errstate(invalid="ignore", divide="ignore"):
         values = np.where(frame > 0, np.log(np.float32(beam.values[index]) / frame), np.nan)
     picture = Picture(values, stack["x"].values, stack["y"].values, "optical density", "1")
@@ -73,7 +73,8 @@ def density(session: Session, asked: Asked) -> Picture:
 def brightness(session: Session, asked: Asked) -> Picture:
     """The mean image as a share of its brightest plateau, and its histogram (for levels)."""
     stack = _counts(session)
-    share = session.remembered(("brightness", session.opened_stamp), lambda: _brightness(stack))
+    key = ("brightness", session.opened_stamp, _excluded(session))
+    share = session.remembered(key, lambda: _brightness(stack))
     known = share[np.isfinite(share)]
     count, edges = np.histogram(known, bins=BINS, range=(0, min(float(known.max()), 1.5)))
     extra = {"counts": count, "edges": edges}
@@ -90,29 +91,53 @@ def _brightness(stack: xr.DataArray) -> np.ndarray:
 
 
 def _counts(session: Session) -> xr.DataArray:
+    """What was recorded where the recipe excludes nothing; NaN elsewhere."""
     stack = session.recorded()
     if stack.attrs["quantity"] != "counts":
         raise StackError(
             f"the stack holds {stack.attrs['quantity'].replace('_', ' ')}: I0 was applied before",
             remedy="go on to Explore",
         )
-    return stack
+    tables = session.recipe.input.exclude
+    if not tables:
+        return stack
+
+    def make() -> xr.DataArray:
+        left = stack
+        for table in tables:
+            left = left.where(~table.region().mask(left))
+        return left.assign_attrs(stack.attrs)
+
+    left: xr.DataArray = session.remembered(
+        ("beam", session.opened_stamp, _excluded(session)), make
+    )
+    return left
+
+
+def _excluded(session: Session) -> str:
+    """The regions that the recipe leaves out."""
+    return repr(session.recipe.input.exclude)
 
 
 def _incident(session: Session, asked: Asked) -> tuple[I0, xr.DataArray | None]:
     def find() -> tuple[I0, xr.DataArray | None]:
-        dark = session.recipe.absorbance.dark
         return find_incident(
-            session.recorded(),
+            _counts(session),
             _choice(asked),
             unit=session.recipe.absorbance.i0_unit,
-            dark=dark if isinstance(dark, float) else 0.0,
+            dark=_dark(session),
         )
 
     found: tuple[I0, xr.DataArray | None] = session.remembered(
-        ("i0", session.opened_stamp, _key(asked)), find
+        ("i0", *_key(session, asked)), find
     )
     return found
+
+
+def _dark(session: Session) -> float:
+    """The recipe's dark where it is one number: images of it are not read for a quick look."""
+    dark = session.recipe.absorbance.dark
+    return dark if isinstance(dark, float) else 0.0
 
 
 def _choice(asked: Asked) -> str | Region | Levels:
@@ -125,8 +150,11 @@ def _choice(asked: Asked) -> str | Region | Levels:
     return Region.from_mapping({key: value for key, value in said.items() if value is not None})
 
 
-def _key(asked: Asked) -> str:
-    return json.dumps(asked.value("i0"), sort_keys=True)
+def _key(session: Session, asked: Asked) -> tuple[Any, ...]:
+    """What I0 depends on."""
+    choice = json.dumps(asked.value("i0"), sort_keys=True)
+    unit = session.recipe.absorbance.i0_unit
+    return session.opened_stamp, choice, unit, _dark(session), _excluded(session)
 
 
 def _spread(stack: xr.DataArray, inside: np.ndarray) -> float | None:
@@ -134,7 +162,7 @@ def _spread(stack: xr.DataArray, inside: np.ndarray) -> float | None:
     if not inside.any():
         return None
     some = stack.values[:: max(stack.sizes["energy"] // 16, 1)]
-    image = some.mean(axis=0)[inside]
+    image = np.nanmean(some[:, inside], axis=0)
     return float(np.nanstd(image) / np.nanmean(image))
 
 

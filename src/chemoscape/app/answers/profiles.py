@@ -44,7 +44,7 @@ class Track:
         known = np.isfinite(values)
         places = np.stack([self.rows, self.columns])
         total, share = (
-            map_coordinates(one, places, order=1, mode="constant")
+            map_coordinates(one, places, order=1, mode="grid-constant")  # edges fade, half a pixel
             for one in (np.where(known, values, 0.0), known.astype(float))
         )
         with np.errstate(invalid="ignore", divide="ignore"):

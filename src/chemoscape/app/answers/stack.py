@@ -114,7 +114,8 @@ def standard_error(seen: xr.DataArray, inside: np.ndarray) -> np.ndarray | None:
     count = np.maximum(known.sum(axis=1), 1)
     mean = np.where(known, values, 0).sum(axis=1) / count
     squares = np.where(known, (values - mean[:, None]) ** 2, 0).sum(axis=1)
-    return np.asarray(np.sqrt(squares / np.maximum(count - 1, 1) / where.size))
+    in_mean = np.maximum(where.size * known.mean(axis=1), 1)
+    return np.asarray(np.sqrt(squares / np.maximum(count - 1, 1) / in_mean))
 
 
 def _nearest(seen: xr.DataArray, pixel: Any) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from chemoscape import simulate
 from chemoscape.chemistry import composition
+from chemoscape.chemistry.grid import Finer
 from chemoscape.decompose.direct import deconvolve
 from chemoscape.errors import FitError, LibraryError, StackError
 from chemoscape.preprocess import absorbance
@@ -305,3 +306,31 @@ def test_unknown_compositions_are_refused_by_name(maps, two):
     unknown = replace(two, standards=(two.standards[0], replace(two.standards[1], value=np.nan)))
     with pytest.raises(LibraryError, match=r"Li0\.45V2O5 has no value of x in LixV2O5"):
         composition(maps, unknown)
+
+
+def test_errors_reach_the_edge_undiluted(two, maps):
+    """Where all pixels have one error, so has every place between them, up to the edge."""
+    inside = np.zeros(maps["residual"].shape, dtype=bool)
+    inside[20:40, 30:60] = True
+    inside[20:25, 30:35] = False  # a corner of three pixels inside and one outside
+    pixel = maps.isel(y=[30], x=[45])
+    alike = maps.copy()
+    for name in ("weight", "weight_covariance", "weight_per_eV"):
+        alike[name] = xr.zeros_like(maps[name]) + pixel[name].values
+    comp = composition(alike, two, refine=4, mask=inside)
+    kept = comp["mask"].values
+    for kind in ("counting", "systematic", "total"):
+        sd = comp[f"composition_sd_{kind}"].values
+        np.testing.assert_allclose(sd[kept], sd[4 * 30, 4 * 45], rtol=1e-6)
+        assert np.isnan(sd[~kept]).all()
+
+
+@pytest.mark.parametrize("start", [0.0, 0.7, -13.37, 5321.123])
+def test_half_way_to_an_outside_pixel_is_outside_wherever_the_stage_was(start):
+    """At an edge between pixels the rounding of µm decides nothing."""
+    x, y = start + 0.04 * np.arange(60), 0.03 * np.arange(4)
+    mask = np.zeros((4, 60), dtype=bool)
+    mask[:, 1::4] = mask[:, 2::4] = True  # left and right edges at many places
+    fine = Finer(xr.Dataset(coords={"y": y, "x": x}), 2).inside(mask)
+    np.testing.assert_array_equal(fine[:, ::2], np.repeat(mask, 2, axis=0)[:7])
+    np.testing.assert_array_equal(fine[:, 1::2], (mask[:, :-1] & mask[:, 1:])[[0] * 7])

@@ -263,7 +263,7 @@ def test_the_real_stack(page, start_app, als_folder, screenshots, tmp_path):
     someone.wait("document.body.dataset.stale === 'true'")
 
     someone.look_at("match")
-    someone.find("match-library").select_option(label="iron", timeout=20_000)
+    someone.find("match-library").select_option("./iron", timeout=20_000)
     someone.page.wait_for_timeout(500)
     someone.press_run("match-run")
     someone.find("match-table").wait_for()

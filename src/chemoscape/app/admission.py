@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from chemoscape.errors import RecipeError
@@ -36,7 +37,7 @@ def within(
         for key, texts in paths_of(recipe).items():
             for one in (match for text in texts for match in _matches(text)):
                 named = one in known or one / "library.toml" in known
-                if not (named or one.is_relative_to(root)):
+                if not (named or one.is_relative_to(root)):  # before the next one is looked for
                     raise RecipeError(
                         f"{key} names a file outside of the opened folder {root}",
                         str(one),
@@ -51,7 +52,15 @@ def within(
     return admitted
 
 
-def _matches(text: str) -> list[Path]:
-    """A path, and the files behind it if it is a pattern; links followed."""
-    found = glob.glob(text, recursive=True) if glob.has_magic(text) else []
-    return [Path(one).resolve() for one in (text, *found)]
+def _matches(text: str) -> Iterator[Path]:
+    """A path, and the files behind it if it is a pattern; links followed.
+
+    A pattern gives first the folder that it begins in: one that lies elsewhere is refused before a
+    whole disk has been searched for it.
+    """
+    if glob.has_magic(text):
+        fixed = itertools.takewhile(lambda part: not glob.has_magic(part), Path(text).parts)
+        yield Path(*fixed).resolve()
+    yield Path(text).resolve()
+    if glob.has_magic(text):
+        yield from (Path(one).resolve() for one in glob.iglob(text, recursive=True))

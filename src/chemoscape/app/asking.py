@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,7 +42,7 @@ class Asked:
         if not self.has(name):
             return self._default(name, default)
         value = self._table[name]
-        if not isinstance(value, str) or len(value) > 200_000 or "\0" in value:
+        if not isinstance(value, str) or len(value) > 200_000 or not _can_be_named(value):
             raise _wrong(name, "is not a text")
         if allowed and value not in allowed:
             raise _wrong(name, f"{value[:40]!r} is not one of {', '.join(allowed)}")
@@ -118,6 +119,29 @@ class Asked:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def finite(text: str) -> float:
+    """A number of a question; `ValueError` for what is too large to be one, or is none."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is no finite number")
+    return number
+
+
+def whole(text: str) -> int | float:
+    """A whole number of a question; one of more than 18 digits is one for which places matter no
+    more.
+    """
+    return int(text) if len(text) < 19 else finite(text)
+
+
+def _can_be_named(text: str) -> bool:
+    """Whether a file could have this name: no zero, no half of a character."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def _short(value: Any) -> str:

@@ -18,6 +18,8 @@ from chemoscape.recipe import Recipe, make_recipe, refuse_contradictions
 
 #: Steps that can be undone.
 MOST_STEPS = 200
+#: Keys that one edit may set; each reads the whole text anew.
+MOST_CHANGES = 100
 
 
 class StaleRevision(ChemoscapeError):
@@ -147,9 +149,18 @@ class Draft:
             }
 
     def at(self, revision: int) -> Recipe:
-        """The recipe, if this is its revision; raises `StaleRevision` else."""
+        """The recipe, if this is its revision, admitted once more: links may lead elsewhere by now.
+
+        Raises
+        ------
+        StaleRevision
+            The recipe has changed meanwhile.
+        ChemoscapeError
+            It is no longer admitted.
+        """
         with self._lock:
             self._require(revision)
+            self._admitted(self.recipe)
             return self.recipe
 
     def edit(self, revision: int, changes: Mapping[str, Any]) -> int:
@@ -165,6 +176,10 @@ class Draft:
         with self._lock:
             self._require(revision)
             text = self.text
+            if len(changes) > MOST_CHANGES:
+                raise RecipeError(
+                    f"one edit sets at most {MOST_CHANGES} keys", remedy="change the text instead"
+                )
             for dotted, value in changes.items():
                 text = with_value(text, keys_of(dotted), value)
             return self._take(text)
@@ -228,6 +243,7 @@ class Draft:
     def _checked(self, text: str) -> _State:
         where = self.path.name
         try:
+            text.encode()  # no half characters, which no file could hold
             table = tomllib.loads(text)
         except (ValueError, RecursionError) as error:  # numbers too long, tables too deep
             raise RecipeError(f"not valid TOML ({error})", where, "correct that line") from error

@@ -92,13 +92,21 @@ class Jobs:
             if self._closed:
                 raise ChemoscapeError("the app is being closed", remedy="start it again")
             self.refuse_if_running()
-            desk = self._new_desk()
-            folder = output or desk / "results"
-            recipe = desk / "recipe.toml"
-            recipe.write_text(recipe_toml, encoding="utf-8")
-            job = Job(folder, until, desk, take_up)
-            job.begin(_started(_command(recipe, folder, changes, overwrite), desk, environment))
-            self.current = job
+            try:
+                desk = self._new_desk()
+                recipe = desk / "recipe.toml"
+                recipe.write_text(recipe_toml, encoding="utf-8")
+                folder = output or desk / "results"
+                command = _command(recipe, folder, changes, overwrite)
+                child = _started(command, desk, environment)
+            except OSError as error:  # a full disk, too many files or processes
+                raise ChemoscapeError(
+                    f"the run cannot be started ({error.strerror or error})",
+                    str(self.room),
+                    "make room there, and close other programs",
+                ) from error
+            self.current = job = Job(folder, until, desk, take_up)
+            job.begin(child)
         return job
 
     def cancel(self) -> None:
@@ -151,21 +159,16 @@ def _started(
     if sys.platform == "win32":
         below = subprocess.BELOW_NORMAL_PRIORITY_CLASS
         apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | below}
-    try:
-        with (desk / "stdout.txt").open("wb") as answers:
-            child = subprocess.Popen(  # noqa: S603 - our own command line, no shell
-                command,
-                cwd=desk,
-                env={**os.environ, **(environment or {})},
-                stdin=subprocess.DEVNULL,
-                stdout=answers,
-                stderr=subprocess.PIPE,
-                **apart,
-            )
-    except OSError as error:
-        raise ChemoscapeError(
-            f"the run cannot be started ({error.strerror})", remedy="close other programs"
-        ) from error
+    with (desk / "stdout.txt").open("wb") as answers:
+        child = subprocess.Popen(  # noqa: S603 - our own command line, no shell
+            command,
+            cwd=desk,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=answers,
+            stderr=subprocess.PIPE,
+            **apart,
+        )
     if sys.platform != "win32":
         with contextlib.suppress(OSError):  # it has ended already, or is not to be slowed
             os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)

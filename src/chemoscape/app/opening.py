@@ -61,6 +61,7 @@ def open_path(path: Path, options: Mapping[str, Any] | None = None) -> Opened:
         raise FileFormatError(
             "there is no such file", str(path), "give a stack, a recipe or results"
         )
+    _refuse_pipe(path)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", ChemoscapeWarning)
         if path.suffix.lower() == ".toml":
@@ -99,22 +100,43 @@ def is_results(path: Path) -> bool:
 
 def listing(folder: Path, root: Path) -> list[dict[str, Any]]:
     """Files and folders below `root`, hidden ones left out: name, kind, bytes."""
+    try:
+        found = sorted(os.scandir(folder), key=lambda entry: (not _is_folder(entry), entry.name))
+    except OSError as error:
+        raise FileFormatError(
+            f"the folder cannot be read ({error.strerror})", str(folder), "choose another"
+        ) from error
     rows = []
-    for one in sorted(os.scandir(folder), key=lambda entry: (not entry.is_dir(), entry.name)):
-        inside = Path(one.path).resolve().is_relative_to(root.resolve())
-        if one.name.startswith(".") or not inside:
-            continue
-        is_folder = one.is_dir()
-        kind = "folder" if is_folder else "file"
-        if one.name.endswith(".toml"):
-            kind = "recipe"
-        elif is_folder and is_results(Path(one.path)):
-            kind = "results"
-        size = None if is_folder else one.stat().st_size
-        rows.append({"name": one.name, "kind": kind, "bytes": size})
+    for one in found:
+        try:
+            row = None if one.name.startswith(".") else _row(one, root)
+        except (OSError, RuntimeError):
+            continue  # it has gone meanwhile, leads nowhere or in a circle
+        if row is not None:
+            rows.append(row)
         if len(rows) == MOST_FILES:
             break
     return rows
+
+
+def _row(one: os.DirEntry[str], root: Path) -> dict[str, Any] | None:
+    """One file or folder as it is listed; None for what lies elsewhere, or is a device or pipe."""
+    path = Path(one.path)
+    if not path.resolve().is_relative_to(root.resolve()):
+        return None
+    if one.is_dir():
+        return {"name": one.name, "kind": "results" if is_results(path) else "folder", "bytes": None}
+    if not one.is_file():
+        return None
+    kind = "recipe" if one.name.endswith(".toml") else "file"
+    return {"name": one.name, "kind": kind, "bytes": one.stat().st_size}
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # links in a circle
+        return False
 
 
 def _open_stack(path: Path, options: dict[str, Any]) -> Opened:
@@ -130,6 +152,7 @@ def _open_stack(path: Path, options: dict[str, Any]) -> Opened:
 def _open_recipe(path: Path) -> Opened:
     recipe = read_recipe(path)
     _refuse_series(recipe)
+    _refuse_pipe(Path(recipe.input.path))
     stack, step = _kept(open_stack(recipe.input.path, **recipe.input.options()))
     text = path.read_text(encoding="utf-8-sig")
     return Opened(path, "recipe", text, path, on_disk=True, stack=stack, step=step)
@@ -143,10 +166,17 @@ def _open_results(path: Path) -> Opened:
     target = folder.parent / f"{folder.name.removesuffix('-results')}.toml"
     opened = Opened(path, "results", commented_toml(recipe), target, tree=tree)
     try:
+        _refuse_pipe(Path(recipe.input.path))
         opened.stack, opened.step = _kept(open_stack(recipe.input.path, **recipe.input.options()))
     except ChemoscapeError as error:
         opened.notes.append(f"the stack that these results were made of is not shown: {error}")
     return opened
+
+
+def _refuse_pipe(path: Path) -> None:
+    """Refuse what is neither file nor folder: reading a pipe would never end."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise FileFormatError("is neither a file nor a folder", str(path), "choose another")
 
 
 def _refuse_series(recipe: Recipe) -> None:

@@ -64,7 +64,8 @@ class OwnFile:
 
 def _plain(name: str) -> str:
     """A name that stays in its folder."""
-    wrong = _FOREIGN.search(name) or name.startswith(".") or len(os.fsencode(name)) > 200
+    long = len(name.encode(errors="surrogatepass")) > 200
+    wrong = _FOREIGN.search(name) or name.startswith(".") or long
     if wrong or not name.lower().endswith(".toml"):
         raise RecipeError(
             f"{name[:60]!r} is no name for a recipe",

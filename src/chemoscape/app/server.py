@@ -12,7 +12,7 @@ import mimetypes
 import sys
 import threading
 import warnings
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -37,7 +37,7 @@ from chemoscape.app.answers import (
     stresses,
 )
 from chemoscape.app.answers import stack as stack_answers
-from chemoscape.app.asking import Asked
+from chemoscape.app.asking import Asked, finite, whole
 from chemoscape.app.draft import StaleRevision
 from chemoscape.app.pictures import Picture
 from chemoscape.app.session import Session
@@ -88,8 +88,10 @@ async def page(request: Request) -> Response:
 
 
 async def plotly(request: Request) -> Response:
-    """plotly.js from the installed package."""
-    return FileResponse(plotly_js(), media_type="text/javascript")
+    """plotly.js from the installed package; a browser that has it already is told so."""
+    path = plotly_js()
+    whole_folder = StaticFiles(directory=path.parent)
+    return whole_folder.file_response(path, path.stat(), request.scope)
 
 
 def plotly_js() -> Path:
@@ -106,7 +108,7 @@ async def download(request: Request) -> Response:
     try:
         path = recipe.downloadable(session, request.path_params["name"])
     except ChemoscapeError as error:
-        return JSONResponse({"error": str(error)}, status_code=404)
+        return _complaint(str(error), 404)
     return FileResponse(path, filename=path.name, content_disposition_type="attachment")
 
 
@@ -115,13 +117,15 @@ async def api(request: Request) -> Response:
     name = request.path_params["name"]
     handler = ANSWERS.get(name) or ACTIONS.get(name)
     if handler is None:
-        return JSONResponse({"error": f"there is no {name[:80]!r} to ask"}, status_code=404)
+        return _complaint(f"there is no {name[:80]!r} to ask", 404)
     try:
-        table = json.loads(await request.body() or b"{}")
+        table = json.loads(
+            await request.body() or b"{}", parse_int=whole, parse_float=finite, parse_constant=finite
+        )
     except (ValueError, RecursionError):
         table = None
     if not isinstance(table, dict):
-        return JSONResponse({"error": "a question is a JSON object"}, status_code=400)
+        return _complaint("a question is a JSON object, its numbers finite", 400)
     return await run_in_threadpool(_answer, request.app.state, name, handler, Asked(table))
 
 
@@ -136,21 +140,20 @@ def _answer(state: Any, name: str, handler: Handler, asked: Asked) -> Response:
                 answer = handler(state.session, asked)
             heard = [str(one.message) for one in said if issubclass(one.category, Warning)]
     except StaleRevision as error:
-        return JSONResponse({"error": str(error)}, status_code=409)
+        return _complaint(str(error), 409)
     except ChemoscapeError as error:
-        return JSONResponse({"error": str(error)}, status_code=400)
+        return _complaint(str(error), 400)
     except Exception as error:  # noqa: BLE001 - a defect is told to the page, its traceback logged
         told = f"a defect of the program ({error!r}); {log_defect(error)}"
         sys.stderr.write(f"chemoscape: {told}\n")
-        return JSONResponse({"error": told}, status_code=500)
+        return _complaint(told, 500)
     if isinstance(answer, Picture):
         answer = answer.encoded()
     if isinstance(answer, bytes):
         return Response(answer, media_type="application/octet-stream")
     if heard:
         answer = {**answer, "warnings": list(dict.fromkeys(heard))}
-    text = json.dumps(none_if_not_finite(answer), ensure_ascii=False, allow_nan=False)
-    return Response(text, media_type="application/json")
+    return _as_json(none_if_not_finite(answer), 200)
 
 
 async def refused(request: Request, error: Exception) -> Response:
@@ -158,4 +161,14 @@ async def refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
     words = {404: "there is no such page", 405: "this cannot be asked in this way"}
     text = words.get(error.status_code, error.detail)
-    return JSONResponse({"error": text}, status_code=error.status_code, headers=error.headers)
+    return _complaint(text, error.status_code, error.headers)
+
+
+def _complaint(sentence: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    return _as_json({"error": sentence}, status, headers)
+
+
+def _as_json(answer: Any, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """JSON in ASCII: names of files may hold bytes that are no UTF-8."""
+    text = json.dumps(answer, allow_nan=False)
+    return Response(text, status, headers, media_type="application/json")

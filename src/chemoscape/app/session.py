@@ -7,6 +7,7 @@ import tempfile
 import threading
 import tomllib
 import warnings
+import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,7 @@ import xarray as xr
 from chemoscape.app.draft import Draft, named_by, within
 from chemoscape.app.jobs import Jobs
 from chemoscape.app.opening import Opened, is_results, make_demo, open_path, thinned
+from chemoscape.console import log_defect
 from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, ResultsError, StackError
 from chemoscape.journal import Journal
 from chemoscape.preprocess.shifts import Drift
@@ -40,6 +42,7 @@ class Session:
     def __init__(self, path: Path | None = None, options: Mapping[str, Any] | None = None) -> None:
         self.lock = threading.RLock()
         self.workspace = Path(tempfile.mkdtemp(prefix="chemoscape-app-"))
+        self._emptied = weakref.finalize(self, shutil.rmtree, self.workspace, ignore_errors=True)
         self.jobs = Jobs(self.workspace)
         self.state, self.error, self.stamp, self.opened_stamp = "empty", "", 0, 0
         self.tree: xr.DataTree | None = None
@@ -65,10 +68,14 @@ class Session:
         """Begin to simulate and open the demo's stack."""
         self._begin(lambda: open_path(make_demo(self.folder)))
 
+    def refuse_if_opening(self) -> None:
+        """Raise `StackError` while another file is being opened."""
+        if self.state == "opening":
+            raise StackError("another file is still being opened", remedy="wait for it")
+
     def _begin(self, make: Callable[[], Opened]) -> None:
         with self.lock:
-            if self.state == "opening":
-                raise StackError("another file is still being opened", remedy="wait for it")
+            self.refuse_if_opening()
             self.jobs.refuse_if_running()
             self.state, self.error = "opening", ""
         self._behind.submit(self._take_up, make)
@@ -90,8 +97,9 @@ class Session:
             self.state, self.error = ("ready" if self._opened else "failed"), str(error)
             return
         except Exception as error:
-            self.state, self.error = "failed", f"a defect of the program: {error!r}"
-            raise
+            told = f"a defect of the program ({error!r}); {log_defect(error)}"
+            self.state, self.error = ("ready" if self._opened else "failed"), told
+            return
         with self.lock:
             self._opened, self._draft = opened, draft
             self.opened_stamp += 1
@@ -188,7 +196,12 @@ class Session:
         if self._density is None:
             self.recorded()
             raise ResultsError("nothing was run yet", remedy="press Run")
-        return self._density.result(WAIT_S)
+        try:
+            return self._density.result(WAIT_S)
+        except TimeoutError:
+            raise ResultsError(
+                "the optical density is still being made", remedy="ask again in a while"
+            ) from None
 
     def remembered(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         """What was made for this key since the results changed, or made now."""
@@ -201,7 +214,7 @@ class Session:
         """End the run, and remove what was kept."""
         self.jobs.close()
         self._behind.shutdown(wait=False, cancel_futures=True)
-        shutil.rmtree(self.workspace, ignore_errors=True)
+        self._emptied()
 
 
 def drift_of(tree: xr.DataTree, step: int = 1) -> Drift | None:

@@ -58,14 +58,17 @@ def open_beam(session: Session, asked: Asked) -> Picture:
 def density(session: Session, asked: Asked) -> Picture:
     """Optical density -ln(I/I0) of one recorded frame with a choice of I0: {i0, energy}.
 
-    Of the detector, only a dark that is one number is in this quick look; a run has all of it.
+    Of the detector, only a dark that is one number is in this quick look; a run has all of it. A
+    frame that the recipe drops has none.
     """
     stack = _counts(session)
-    index = asked.whole("energy", 0, stack.sizes["energy"] - 1)
+    index = asked.whole("energy", 0, session.recorded().sizes["energy"] - 1)
     beam, _ = _incident(session, asked)
-    frame = stack.values[index] - np.float32(_dark(session))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        values = np.where(frame > 0, np.log(np.float32(beam.values[index]) / frame), np.nan)
+    values = np.full(stack.shape[1:], np.nan, dtype=np.float32)
+    for own in np.flatnonzero(_frames(session) == index):
+        frame = stack.values[own] - np.float32(_dark(session))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            values = np.where(frame > 0, np.log(np.float32(beam.values[own]) / frame), np.nan)
     picture = Picture(values, stack["x"].values, stack["y"].values, "optical density", "1")
     return picture.thinned(asked.whole("reduce", 1, 64, default=1))
 
@@ -73,7 +76,7 @@ def density(session: Session, asked: Asked) -> Picture:
 def brightness(session: Session, asked: Asked) -> Picture:
     """The mean image as a share of its brightest plateau, and its histogram (for levels)."""
     stack = _counts(session)
-    key = ("brightness", session.opened_stamp, _excluded(session))
+    key = ("brightness", *_left_out(session))
     share = session.remembered(key, lambda: _brightness(stack))
     known = share[np.isfinite(share)]
     count, edges = np.histogram(known, bins=BINS, range=(0, min(float(known.max()), 1.5)))
@@ -91,32 +94,38 @@ def _brightness(stack: xr.DataArray) -> np.ndarray:
 
 
 def _counts(session: Session) -> xr.DataArray:
-    """What was recorded where the recipe excludes nothing; NaN elsewhere."""
+    """The frames that the recipe does not drop, NaN in the regions that it excludes."""
     stack = session.recorded()
     if stack.attrs["quantity"] != "counts":
         raise StackError(
             f"the stack holds {stack.attrs['quantity'].replace('_', ' ')}: I0 was applied before",
             remedy="go on to Explore",
         )
-    tables = session.recipe.input.exclude
-    if not tables:
+    frames, tables = _frames(session), session.recipe.input.exclude
+    if frames.size == stack.sizes["energy"] and not tables:
         return stack
 
     def make() -> xr.DataArray:
-        left = stack
+        left = stack.isel(energy=frames)
         for table in tables:
             left = left.where(~table.region().mask(left))
         return left.assign_attrs(stack.attrs)
 
-    left: xr.DataArray = session.remembered(
-        ("beam", session.opened_stamp, _excluded(session)), make
-    )
+    left: xr.DataArray = session.remembered(("beam", *_left_out(session)), make)
     return left
 
 
-def _excluded(session: Session) -> str:
-    """The regions that the recipe leaves out."""
-    return repr(session.recipe.input.exclude)
+def _frames(session: Session) -> np.ndarray:
+    """Numbers of the recorded frames that the recipe does not drop."""
+    energy = session.recorded()["energy"].values
+    dropped = [np.abs(energy - one).argmin() for one in session.recipe.input.drop_energies]
+    return np.setdiff1d(np.arange(energy.size), dropped)
+
+
+def _left_out(session: Session) -> tuple[Any, ...]:
+    """What is open, and the regions and frames of it that the recipe leaves out."""
+    section = session.recipe.input
+    return session.opened_stamp, repr(section.exclude), repr(section.drop_energies)
 
 
 def _incident(session: Session, asked: Asked) -> tuple[I0, xr.DataArray | None]:
@@ -154,7 +163,7 @@ def _key(session: Session, asked: Asked) -> tuple[Any, ...]:
     """What I0 depends on."""
     choice = json.dumps(asked.value("i0"), sort_keys=True)
     unit = session.recipe.absorbance.i0_unit
-    return session.opened_stamp, choice, unit, _dark(session), _excluded(session)
+    return choice, unit, _dark(session), *_left_out(session)
 
 
 def _spread(stack: xr.DataArray, inside: np.ndarray) -> float | None:
@@ -162,7 +171,7 @@ def _spread(stack: xr.DataArray, inside: np.ndarray) -> float | None:
     if not inside.any():
         return None
     some = stack.values[:: max(stack.sizes["energy"] // 16, 1)]
-    image = np.nanmean(some[:, inside], axis=0)
+    image = some.mean(axis=0)[inside]
     return float(np.nanstd(image) / np.nanmean(image))
 
 

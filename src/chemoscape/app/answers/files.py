@@ -34,7 +34,7 @@ def files(session: Session, asked: Asked) -> dict[str, Any]:
     """Files of the opened folder, or of one below it: {folder: "a/b"}."""
     folder = inside(session.folder, asked.text("folder", default="") or ".")
     if not folder.is_dir():
-        raise ChemoscapeError("there is no such folder", asked.text("folder"), "choose another")
+        raise ChemoscapeError("there is no such folder", folder.name[:200], "choose another")
     shown = folder.relative_to(session.folder.resolve())
     return {
         "folder": "" if shown == Path() else shown.as_posix(),

@@ -92,13 +92,15 @@ def start(session: Session, asked: Asked) -> dict[str, Any]:
     def show(job: Job) -> None:
         session.take_results(job.folder, revision)
 
-    job = session.jobs.start(
-        to_toml(resolved),
-        next(one for one in UNTILS if one == until),
-        output=folder,
-        overwrite=asked.flag("overwrite"),
-        take_up=show,
-    )
+    with session.lock:  # else its results could be shown beside another file's stack
+        session.refuse_if_opening()
+        job = session.jobs.start(
+            to_toml(resolved),
+            next(one for one in UNTILS if one == until),
+            output=folder,
+            overwrite=asked.flag("overwrite"),
+            take_up=show,
+        )
     return job.told()
 
 

@@ -17,6 +17,7 @@ import xarray as xr
 
 from chemoscape import results
 from chemoscape.errors import ResultsError
+from chemoscape.results.lock import remove_left_by
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 Y = xr.Variable("y", np.arange(4) * 0.05, {"units": "µm"})
@@ -561,3 +562,16 @@ def test_the_longest_name(tmp_path: Path) -> None:
 def test_what_is_no_path_of_results() -> None:
     with pytest.raises(ResultsError, match="expected the path of results, got NoneType"):
         results.open_results(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("new_ones_there", [False, True])
+def test_a_run_killed_while_it_replaced_results_leaves_one_set(tmp_path, new_ones_there):
+    """Between two renames the old results lie aside, hidden; they come back."""
+    folder, aside = tmp_path / "wire-results", tmp_path / ".4711-0123abcd.old"
+    (tmp_path / ".4711-0123abcd.partial").mkdir()
+    for one in [aside, folder][: 1 + new_ones_there]:
+        one.mkdir()
+        (one / "summary.json").write_text(one.name)
+    remove_left_by(4711, folder)
+    assert [one.name for one in tmp_path.iterdir()] == ["wire-results"]
+    assert (folder / "summary.json").read_text() == (folder if new_ones_there else aside).name

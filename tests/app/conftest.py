@@ -77,3 +77,19 @@ def _dumped(table):
 def caller():
     """Make a caller of an application."""
     return Caller
+
+
+@pytest.fixture
+def results():
+    """Results of the small run of `wire`."""
+    from wire import wire
+
+    return wire()
+
+
+@pytest.fixture
+def shown(results, tmp_path):
+    """Make a session that shows that run, its recipe changed as given."""
+    from wire import Shown
+
+    return lambda **changes: Shown(results, tmp_path, **changes)

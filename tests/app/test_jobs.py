@@ -70,7 +70,8 @@ RECIPES = {
 def small_stack(tmp_path_factory):
     """A small noisy particle as a file."""
     path = tmp_path_factory.mktemp("stack") / "wire.h5"
-    truth = simulate.core_shell(shape=(24, 32), pixel_um=0.1, poisson=True)
+    energy = np.arange(508.0, 556.0, 1.2)
+    truth = simulate.core_shell(shape=(24, 32), pixel_um=0.1, energy=energy, poisson=True)
     cs.save_stack(truth.stack, path)
     return path
 
@@ -119,16 +120,20 @@ def reached(recipe: Recipe, until):
 
 
 @pytest.mark.parametrize("name", ["both", "few, no standards"])
-def test_explore_stops_before_the_standards(name, small_stack, jobs):
+def test_explore_stops_before_the_standards_and_keeps_the_density_when_asked(
+    name, small_stack, jobs
+):
     recipe = make_recipe({"input": {"path": str(small_stack)}, **RECIPES[name]})
     if name != "both":
         chosen = cs.open_stack(small_stack).energy.values[[0, 20, -1]].tolist()
         few = recipe.few_energies.model_copy(update={"energies": chosen})
         recipe = recipe.model_copy(update={"few_energies": few})
-    job = jobs.start(to_toml(recipe), "explore")
+    kept = name == "both"
+    job = jobs.start(to_toml(recipe), "explore", keep_optical_density=kept)
     assert job.wait(60)
     assert (job.state, job.error) == ("done", "")
     tree = open_results(job.folder)
+    assert ("optical_density" in tree.children) == kept
     found = {"clustered/components", "few_energies"} & {n.path.strip("/") for n in tree.subtree}
     assert found == {"clustered/components" if name == "both" else "few_energies"}
     assert "composition" not in tree.children
@@ -175,12 +180,6 @@ enabled = false
     assert told == known
 
 
-def test_optical_density_is_kept_when_asked(text, jobs):
-    job = jobs.start(text, "explore", keep_optical_density=True)
-    assert job.wait(60)
-    assert "optical_density" in open_results(job.folder).children
-
-
 def test_a_wrong_recipe_fails_in_one_sentence(jobs, tmp_path):
     job = jobs.start(to_toml(make_recipe({"input": {"path": str(tmp_path / "no.h5")}})))
     assert job.wait(60)
@@ -190,10 +189,12 @@ def test_a_wrong_recipe_fails_in_one_sentence(jobs, tmp_path):
     assert job.told()["error"] == job.error
 
 
-def test_results_that_cannot_be_taken_up_are_a_failure(text, jobs):
+def test_results_that_cannot_be_taken_up_are_a_failure(text, jobs, monkeypatch):
     def refuse(job):
         raise ChemoscapeError("not these", remedy="try others")
 
+    nothing = [sys.executable, "-c", "pass"]
+    monkeypatch.setattr("chemoscape.app.jobs._command", lambda *_: nothing)
     job = jobs.start(text, "explore", take_up=refuse)
     assert job.wait(60)
     assert (job.state, job.error) == ("failed", "not these; try others.")

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy.ndimage import gaussian_filter
-from wire import Shown, wire
 
 from chemoscape.app.answers.map_catalogue import entries, values_of
 from chemoscape.app.answers.map_entries import ALONE
@@ -26,17 +25,6 @@ from chemoscape.results import none_if_not_finite, summary_of
 pytestmark = pytest.mark.xdist_group("app-run")
 
 X = "/composition/composition"
-
-
-@pytest.fixture
-def results():
-    return wire()
-
-
-@pytest.fixture
-def shown(tmp_path):
-    """Make a session that shows the run, its recipe changed as given."""
-    return lambda **changes: Shown(wire(), tmp_path, **changes)
 
 
 def ask(session, name, **asked):
@@ -211,6 +199,18 @@ def test_nothing_comes_from_pixels_without_a_value():
     assert np.isfinite(mean).any()
     assert np.isnan(mean).any()
     np.testing.assert_allclose(mean[np.isfinite(mean)], 0.7, rtol=1e-12)
+
+
+@pytest.mark.parametrize("start", [0.0, 0.38, -0.08, 0.67])
+def test_a_profile_reaches_the_outermost_pixels(start):
+    """Their centres lie within the image, however µm are rounded; half a pixel further it ends."""
+    x, y = start + 0.04 * np.arange(31), start / 3 + 0.05 * np.arange(7)
+    image = xr.DataArray(np.full((7, 31), 0.4), dims=("y", "x"), coords={"y": y, "x": x})
+    for row in (y[0], y[-1]):
+        places = track(image, np.array([[x[0], row], [x[-1], row]]), 0.0)
+        np.testing.assert_allclose(places.mean(places.sampled(image)), 0.4, rtol=1e-9)
+    beyond = track(image, np.array([[x[0], y[0] - 0.03], [x[-1], y[0] - 0.03]]), 0.0)
+    assert np.isnan(beyond.mean(beyond.sampled(image))).all()
 
 
 @pytest.mark.parametrize("smooth", [0.0, 1.0, 2.0])

@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-from wire import Shown, wire
+from wire import wire
 
 import chemoscape as cs
 from chemoscape.app.answers.matches import ANSWERS
@@ -18,17 +18,6 @@ from chemoscape.standards.folder import open_library
 
 #: One worker, so that the run is made once.
 pytestmark = pytest.mark.xdist_group("app-run")
-
-
-@pytest.fixture
-def results():
-    return wire()
-
-
-@pytest.fixture
-def shown(tmp_path):
-    """Make a session that shows the run, its recipe changed as given."""
-    return lambda **changes: Shown(wire(), tmp_path, **changes)
 
 
 def ask(session, name, **asked):

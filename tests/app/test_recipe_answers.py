@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 import tomllib
 from types import SimpleNamespace
@@ -38,7 +39,12 @@ def session(tmp_path):
     jobs = Jobs()
     taken = []
     yield SimpleNamespace(
-        draft=draft, jobs=jobs, taken=taken, take_results=lambda *what: taken.append(what)
+        draft=draft,
+        jobs=jobs,
+        taken=taken,
+        take_results=lambda *what: taken.append(what),
+        lock=threading.RLock(),
+        refuse_if_opening=lambda: None,
     )
     jobs.close()
 

@@ -221,6 +221,40 @@ def test_a_websocket_is_not_opened(running):
     assert said.headers["upgrade"] is None
 
 
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nX-Slow: ", b"FIRST"])
+def test_a_connection_that_says_nothing_is_closed(running, monkeypatch, begun):
+    """Of its first request, and of a later one."""
+    monkeypatch.setattr("chemoscape.app.connection.HEAD_S", 0.3)
+    head = f"GET / HTTP/1.1\r\n{host(running)}\r\nCookie: {running.cookie}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", running.port), timeout=30) as link:
+        if begun == b"FIRST":
+            link.sendall(head)
+            assert b"the page" in link.recv(65536)
+            begun = head[:20]
+        link.sendall(begun)
+        for _ in range(4):  # drop by drop
+            if begun:
+                threading.Event().wait(0.05)
+                link.sendall(b"x")
+        assert link.recv(65536) == b""
+
+
+def test_a_slow_answer_is_waited_for(running, monkeypatch):
+    """Once its question has come."""
+    monkeypatch.setattr("chemoscape.app.connection.HEAD_S", 0.2)
+    link = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
+    kind = {"Cookie": running.cookie, "Content-Type": "application/json"}
+    for _ in range(2):
+        link.putrequest("POST", "/api/echo")
+        for name, value in {**kind, "Content-Length": "2"}.items():
+            link.putheader(name, value)
+        link.endheaders(b"{")
+        threading.Event().wait(0.6)
+        link.send(b"}")
+        assert link.getresponse().read() == b"2"
+    link.close()
+
+
 def test_what_is_not_http_is_refused(running):
     for line in ("\x16\x03\x01", "GET", "GET / HTTP/9.9", "GET /\x01 HTTP/1.1"):
         assert running.raw(line) in (400, None)

@@ -116,7 +116,7 @@ def test_probes_lines_and_fields_of_the_stress(at):
     find(page, "stress-free-canvas").wait_for(state="detached")
 
 
-def test_from_bar_to_particle_and_from_particle_to_bar(at):
+def test_from_bar_to_particle_and_from_particle_to_bar(at, screenshots):
     page = at("particles")
     rows = find(page, "particles-table").locator("tbody tr")
     page.wait_for_selector("[data-test=particles-histogram-plot] .barlayer .point")
@@ -133,6 +133,9 @@ def test_from_bar_to_particle_and_from_particle_to_bar(at):
         .inner_text()
         .startswith(f"Particle {chosen.locator('td').first.inner_text()}")
     )
+    if screenshots is not None:
+        page.wait_for_timeout(1500)
+        page.screenshot(path=screenshots / "particles.png")
     find(page, "particles-words").click()
     assert "of 8 particles count" in find(page, "particles-table").inner_text()
 

@@ -198,9 +198,13 @@ def test_the_demo(someone, start_app, tmp_path):
     someone.look_at("stress")
     someone.press_run("stress-run")
     someone.find("stress-map").wait_for()
+    someone.draw("stress-free", "line", [(0.15, 0.5), (0.8, 0.5)])
+    someone.page.wait_for_selector("[data-test=stress-line-plot] .scatterlayer .trace")
+    for place in ((0.3, 0.3), (0.5, 0.45)):
+        someone.draw("stress-free", "point", [place])
+        someone.find("stress-free-point").click()  # put it away again
+    someone.find("stress-probes").locator("tbody tr").nth(1).wait_for()
     someone.picture("stress")
-    someone.look_at("particles")
-    someone.picture("particles")
 
     saved = someone.save("clicked.toml")
     someone.picture("recipe")

@@ -91,9 +91,11 @@ def _quiet(gate: Any) -> uvicorn.Config:
     """One strict HTTP parser, no websockets, no trust in proxies, and no log of addresses."""
     import uvicorn
 
+    from chemoscape.app.connection import Connection
+
     return uvicorn.Config(
         gate,
-        http="h11",
+        http=Connection,
         ws="none",
         loop="asyncio",
         proxy_headers=False,

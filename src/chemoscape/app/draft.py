@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import tomllib
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 from chemoscape.app.admission import named_by, within
 from chemoscape.app.own_file import OwnFile
-from chemoscape.app.toml_edits import keys_of, with_value
+from chemoscape.app.toml_edits import keys_of, parsed, with_value
 from chemoscape.errors import ChemoscapeError, RecipeError
 from chemoscape.recipe import Recipe, make_recipe, refuse_contradictions
 
@@ -80,7 +79,7 @@ class Draft:
         self._now = self._checked(text)
         self._before: deque[_State] = deque(maxlen=MOST_STEPS)
         self._after: list[_State] = []
-        self._revision = 0
+        self._said = [self._now.recipe]  # by revision
 
     @property
     def path(self) -> Path:
@@ -90,7 +89,7 @@ class Draft:
     @property
     def revision(self) -> int:
         """A number that rises with every change."""
-        return self._revision
+        return len(self._said) - 1
 
     @property
     def text(self) -> str:
@@ -163,6 +162,10 @@ class Draft:
             self._admitted(self.recipe)
             return self.recipe
 
+    def says_as_at(self, revision: int | None) -> bool:
+        """Whether the recipe is as it was at a revision, comments and order of its lines aside."""
+        return revision is not None and self._said[revision] == self.recipe
+
     def edit(self, revision: int, changes: Mapping[str, Any]) -> int:
         """Set keys, such as ``{"clusters.cut": 3}``; None removes one. The new revision.
 
@@ -215,9 +218,9 @@ class Draft:
             return self.path
 
     def _require(self, revision: int) -> None:
-        if revision != self._revision:
+        if revision != self.revision:
             raise StaleRevision(
-                f"the recipe has changed meanwhile (revision {self._revision}, not {revision})",
+                f"the recipe has changed meanwhile (revision {self.revision}, not {revision})",
                 remedy="look at it as it is now, and change it again",
             )
 
@@ -228,8 +231,8 @@ class Draft:
             self._before.append(self._now)
             self._after.clear()
             self._now = new
-            self._revision += 1
-        return self._revision
+            self._said.append(new.recipe)
+        return self.revision
 
     def _turn(self, revision: int, source: Any, other: Any) -> int:
         with self._lock:
@@ -237,14 +240,14 @@ class Draft:
             if source:
                 other.append(self._now)
                 self._now = source.pop()
-                self._revision += 1
-            return self._revision
+                self._said.append(self._now.recipe)
+            return self.revision
 
     def _checked(self, text: str) -> _State:
         where = self.path.name
         try:
             text.encode()  # no half characters, which no file could hold
-            table = tomllib.loads(text)
+            table = parsed(text)
         except (ValueError, RecursionError) as error:  # numbers too long, tables too deep
             raise RecipeError(f"not valid TOML ({error})", where, "correct that line") from error
         recipe = make_recipe(table, where=where, folder=self.path.parent)

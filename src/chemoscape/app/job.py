@@ -76,6 +76,7 @@ class Job:
     def told(self) -> dict[str, Any]:
         """All that is known of it, as JSON has it."""
         return {
+            "id": self.desk.name,
             "state": self.state,
             "until": self.until,
             "step": self.step,

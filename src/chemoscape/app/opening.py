@@ -125,7 +125,11 @@ def _row(one: os.DirEntry[str], root: Path) -> dict[str, Any] | None:
     if not path.resolve().is_relative_to(root.resolve()):
         return None
     if one.is_dir():
-        return {"name": one.name, "kind": "results" if is_results(path) else "folder", "bytes": None}
+        return {
+            "name": one.name,
+            "kind": "results" if is_results(path) else "folder",
+            "bytes": None,
+        }
     if not one.is_file():
         return None
     kind = "recipe" if one.name.endswith(".toml") else "file"

@@ -120,7 +120,10 @@ async def api(request: Request) -> Response:
         return _complaint(f"there is no {name[:80]!r} to ask", 404)
     try:
         table = json.loads(
-            await request.body() or b"{}", parse_int=whole, parse_float=finite, parse_constant=finite
+            await request.body() or b"{}",
+            parse_int=whole,
+            parse_float=finite,
+            parse_constant=finite,
         )
     except (ValueError, RecursionError):
         table = None

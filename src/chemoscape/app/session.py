@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
 import tomllib
-import warnings
-import weakref
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
+from chemoscape import blocks
+from chemoscape.app.as_run import density_as_run, recipe_of
+from chemoscape.app.behind import Behind
 from chemoscape.app.draft import Draft, named_by, within
 from chemoscape.app.jobs import Jobs
-from chemoscape.app.opening import Opened, is_results, make_demo, open_path, thinned
+from chemoscape.app.opening import Opened, is_results, make_demo, open_path
+from chemoscape.app.workspace import Workspace
 from chemoscape.console import log_defect
-from chemoscape.errors import ChemoscapeError, ChemoscapeWarning, ResultsError, StackError
-from chemoscape.journal import Journal
-from chemoscape.preprocess.shifts import Drift
+from chemoscape.errors import ChemoscapeError, ResultsError, StackError
 from chemoscape.recipe import Recipe, make_recipe
 from chemoscape.results import open_results
-from chemoscape.stages import read
-from chemoscape.workflow.one_stack import prepare
 
 #: How long an answer waits for the optical density that is made behind it, s.
 WAIT_S = 30.0
@@ -41,8 +36,9 @@ class Session:
 
     def __init__(self, path: Path | None = None, options: Mapping[str, Any] | None = None) -> None:
         self.lock = threading.RLock()
-        self.workspace = Path(tempfile.mkdtemp(prefix="chemoscape-app-"))
-        self._emptied = weakref.finalize(self, shutil.rmtree, self.workspace, ignore_errors=True)
+        self._closed = False
+        self._workspace = Workspace()
+        self.workspace = self._workspace.path
         self.jobs = Jobs(self.workspace)
         self.state, self.error, self.stamp, self.opened_stamp = "empty", "", 0, 0
         self.tree: xr.DataTree | None = None
@@ -50,7 +46,7 @@ class Session:
         self._opened: Opened | None = None
         self._draft: Draft | None = None
         self._memory: dict[Any, Any] = {}
-        self._behind = ThreadPoolExecutor(1, thread_name_prefix="chemoscape-app")
+        self._behind = Behind("chemoscape-behind")
         self._density: Future[xr.Dataset] | None = None
         start = (path or Path.cwd()).expanduser().absolute()
         browse = start.is_dir() and not is_results(start) and not _is_stack(start)
@@ -82,7 +78,8 @@ class Session:
 
     def _take_up(self, make: Callable[[], Opened]) -> None:
         try:
-            opened = make()
+            with blocks.reporting(self._go_on):
+                opened = make()
             named = make_recipe(
                 tomllib.loads(opened.recipe), folder=opened.recipe_path.parent.resolve()
             )
@@ -96,7 +93,7 @@ class Session:
         except ChemoscapeError as error:
             self.state, self.error = ("ready" if self._opened else "failed"), str(error)
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told, its traceback logged
             told = f"a defect of the program ({error!r}); {log_defect(error)}"
             self.state, self.error = ("ready" if self._opened else "failed"), told
             return
@@ -105,6 +102,20 @@ class Session:
             self.opened_stamp += 1
             self._show(opened.tree, draft.revision)
             self.state, self.error = "ready", ""
+
+    def _make_density(self, opened: Opened, tree: xr.DataTree) -> xr.Dataset:
+        def go_on(done: int, of: int) -> None:
+            if self.tree is not tree:  # what is shown now waits for its own
+                raise ResultsError("other results are shown by now", remedy="ask again")
+            self._go_on(done, of)
+
+        with blocks.reporting(go_on):
+            return density_as_run(opened, tree)
+
+    def _go_on(self, done: int, of: int) -> None:
+        """End what is being read or made as soon as the session is closed."""
+        if self._closed:
+            raise StackError("the app is being closed", remedy="start it again")
 
     # --- what is there -------------------------------------------------------------------------
 
@@ -157,7 +168,7 @@ class Session:
         self.results_revision = revision if tree is not None else None
         self.stamp += 1
         if tree is not None and self._opened is not None and self._opened.stack is not None:
-            self._density = self._behind.submit(_density, self._opened, tree)
+            self._density = self._behind.submit(self._make_density, self._opened, tree)
 
     def has(self, path: str) -> bool:
         """Whether the results hold a node."""
@@ -184,7 +195,8 @@ class Session:
         """The recipe that made the results, its paths absolute."""
         if self.tree is None:
             raise ResultsError("nothing was run yet", remedy="press Run")
-        recipe: Recipe = self.remembered(("recipe",), lambda: _recipe_of(self.tree))
+        tree = self.tree
+        recipe: Recipe = self.remembered(("recipe",), lambda: recipe_of(tree))
         return recipe
 
     def density(self) -> xr.Dataset:
@@ -212,48 +224,10 @@ class Session:
 
     def close(self) -> None:
         """End the run, and remove what was kept."""
+        self._closed = True
         self.jobs.close()
-        self._behind.shutdown(wait=False, cancel_futures=True)
-        self._emptied()
-
-
-def drift_of(tree: xr.DataTree, step: int = 1) -> Drift | None:
-    """The drift that a run has taken out, in every `step`-th pixel; None if it has not."""
-    if "drift" not in tree.children or not tree["drift"].attrs.get("applied"):
-        return None
-    node = tree["drift"].to_dataset()
-    shifts = np.stack([node["shift_y"].values, node["shift_x"].values], axis=1) / step
-    return Drift(
-        shifts,
-        node["energy"].values,
-        int(node.attrs["reference"]),
-        node["quality"].values,
-        node["replaced"].values.astype(bool),
-        linear=node["linear"].values if "linear" in node else None,
-    )
-
-
-def _density(opened: Opened, tree: xr.DataTree) -> xr.Dataset:
-    """The optical density as the run had it."""
-    recipe = _recipe_of(tree)
-    stack = opened.stack
-    assert stack is not None  # noqa: S101 - asked before
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ChemoscapeWarning)  # the run has said them
-        if recipe.input.drop_energies or recipe.input.exclude or recipe.input.further:
-            stack = thinned(read(recipe), opened.step)
-        drift = drift_of(tree, opened.step)
-        still = recipe.drift.model_copy(update={"enabled": False})
-        done = prepare(
-            stack, recipe.model_copy(update={"drift": still}), Journal(None), drift=drift
-        )
-    assert done.od is not None  # noqa: S101 - what it prepares
-    return done.od
-
-
-def _recipe_of(tree: xr.DataTree | None) -> Recipe:
-    assert tree is not None  # noqa: S101 - asked before
-    return make_recipe(tomllib.loads(tree.attrs["recipe"]), where="the results' recipe")
+        self._behind.close()
+        self._workspace.close()
 
 
 def _paths(tree: xr.DataTree) -> set[str]:

@@ -16,6 +16,23 @@ Keys = tuple[str, ...]
 
 #: Tables with more values than this get lines of their own.
 ON_ONE_LINE = 3
+#: Dots that a key may have, or a comment in one go: the time for reading it grows as their square.
+MOST_PARTS = 1000
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """The tables of a TOML text.
+
+    Raises
+    ------
+    ValueError
+        It is none; or a key of it has so many parts that reading it would take minutes.
+    RecursionError
+        Its tables are too deep.
+    """
+    if max(one.count(".") for one in re.split(r"[=\n,{}\[\]]", text)) > MOST_PARTS:
+        raise ValueError(f"a key of more than {MOST_PARTS} parts")
+    return tomllib.loads(text)
 
 
 def keys_of(dotted: str) -> Keys:
@@ -27,7 +44,7 @@ def keys_of(dotted: str) -> Keys:
     ('deconvolution', 'regions', 'no. 1')
     """
     try:
-        table = tomllib.loads(f"{dotted} = 0")
+        table = parsed(f"{dotted} = 0")
     except (ValueError, RecursionError):
         table = {}
     keys: list[str] = []

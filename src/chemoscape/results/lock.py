@@ -63,13 +63,22 @@ def staging_of_run(folder: Path) -> Path:
 
 
 def remove_left_by(pid: int, folder: Path) -> None:
-    """Remove what a run into a folder left beside it, of a process that was killed."""
-    parent = folder.absolute().parent
+    """Remove what a run into a folder left beside it, of a process that was killed; results that it
+    had moved aside come back where no new ones have taken their place.
+    """
+    folder = folder.absolute()
+    parent = folder.parent
+    for aside in parent.glob(f".{pid}-????????.old"):
+        if folder.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            aside.rename(folder)
     for staging in parent.glob(f".{pid}-????????.partial"):
         shutil.rmtree(staging, ignore_errors=True)
     lock = parent / lock_of_run(folder)
     try:
-        if json.loads(lock.read_text(encoding="utf-8"))["pid"] == pid:
+        held = json.loads(lock.read_text(encoding="utf-8"))
+        if (held["pid"], held["host"]) == (pid, platform.node()):
             lock.unlink(missing_ok=True)
     except (OSError, ValueError, KeyError, TypeError):  # none, or none of ours
         return

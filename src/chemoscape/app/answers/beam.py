@@ -137,9 +137,7 @@ def _incident(session: Session, asked: Asked) -> tuple[I0, xr.DataArray | None]:
             dark=_dark(session),
         )
 
-    found: tuple[I0, xr.DataArray | None] = session.remembered(
-        ("i0", *_key(session, asked)), find
-    )
+    found: tuple[I0, xr.DataArray | None] = session.remembered(("i0", *_key(session, asked)), find)
     return found
 
 

@@ -26,6 +26,7 @@ def facts(session: Session, asked: Asked) -> dict[str, Any]:
         "opened_stamp": session.opened_stamp,
         "stamp": session.stamp,
         "revision": session.draft.revision if session.opened_stamp else None,
+        "as_run": bool(session.opened_stamp) and session.draft.says_as_at(session.results_revision),
         "path": session.opened.path.name if session.opened_stamp else None,
     }
 
@@ -75,6 +76,7 @@ def inside(folder: Path, relative: str) -> Path:
     root = folder.resolve()
     try:
         path = (root / relative).resolve()
+        path.exists()  # a name may be too long to ask for
     except (OSError, RuntimeError, ValueError) as error:
         raise ChemoscapeError("is no path", relative[:200], "choose another file") from error
     if not path.is_relative_to(root):

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from chemoscape.app.as_run import drift_of
 from chemoscape.app.asking import Asked
 from chemoscape.app.pictures import Kind, Picture
-from chemoscape.app.session import Session, drift_of
+from chemoscape.app.session import Session
 from chemoscape.errors import ChemoscapeError, ResultsError
 from chemoscape.preprocess.alignment import align
 from chemoscape.preprocess.shifts import Drift

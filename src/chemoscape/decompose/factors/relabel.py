@@ -40,9 +40,9 @@ def by_falling_size(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(-counts[present], kind="stable")
     number = np.full(counts.size, -1)
     number[present[order]] = np.arange(order.size)
-    return np.where(
-        inside, number[np.where(inside, labels, 0)], -1
-    ) if order.size else labels, order
+    numbered = np.full(labels.shape, -1)
+    numbered[inside] = number[labels[inside]]
+    return numbered, order
 
 
 def cut_labels(

@@ -1,14 +1,32 @@
 // Curves and bars by plotly, SVG traces only; saved as PNG, SVG and CSV.
 import { button, h } from "./dom.js";
 import { download, csvOf } from "./export.js";
+import { ticks } from "./overlay.js";
 import { category } from "./palette.js";
 
 const FONT = { family: 'system-ui, "DejaVu Sans", sans-serif', size: 11, color: "#1c2024" };
+
+/** A logarithmic axis; one of less than two decades has ticks between their powers of ten. */
+function logged(wanted, values) {
+  if (!wanted) return {};
+  const known = values.filter((one) => one > 0);
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  if (!(high < 60 * low)) return { type: "log" };
+  const powers = Array.from({ length: 16 }, (_, i) => 10 ** (i - 8));
+  const round = high < 6 * low ? ticks(low, high, 4) : powers.flatMap((power) => [1, 2, 5].map((one) => one * power));
+  return { type: "log", tickvals: round.map((one) => Number(one.toPrecision(3))), tickformat: "~g" };
+}
 
 /** `#rrggbb` with an opacity. */
 export function faded(colour, opacity) {
   const [r, g, b] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
   return `rgba(${r},${g},${b},${opacity})`;
+}
+
+/** How a spectrum is drawn: of a few energies each is marked, as a line would hide what lies between
+ *  them, and one alone would not be seen. */
+export function dotted(n) {
+  return n <= 12 ? { mode: "lines+markers", size: 6 } : {};
 }
 
 /** A plot in a panel's body.
@@ -31,15 +49,17 @@ export class Curves {
 
   menu() {
     const name = () => (this.options.title ?? "curves").replace(/\W+/g, "-");
-    const picture = (format) => Plotly.downloadImage(this.div, {
+    // what stands alone has its own energies and title, also where another plot lies beneath it
+    const alone = () => ({ data: this.div.data, layout: { ...this.div.layout, ...this.options.alone?.(this.div.layout) } });
+    const picture = (format) => Plotly.downloadImage(alone(), {
       format, filename: name(), width: 900, height: 560, scale: format === "png" ? 2 : 1,
     });
     const items = [
       ["figure as PNG", () => picture("png")],
       ["figure as SVG", () => picture("svg")],
-      ["numbers as CSV", () => download(`${name()}.csv`, "text/csv", csvOf(this.traces ?? [], this.options))],
+      ["numbers as CSV", () => download(`${name()}.csv`, "text/csv", csvOf(this.traces ?? [], this.titles))],
     ];
-    return popup("⤓", "Save the figure or its numbers", items);
+    return popup("⤓", `Save ${this.options.title ?? "the figure"}, or its numbers`, items);
   }
 
   /** Show traces [{x, y, sd?, name, colour?, dash?, mode?, width?, text?, bar?, axis2?, hidden?}].
@@ -49,6 +69,7 @@ export class Curves {
    */
   show(traces, extra = {}) {
     this.traces = traces;
+    this.titles = { x: extra.x ?? (this.options.x || "photon energy (eV)"), y: extra.y ?? this.options.y };
     this.drawn = true;
     this.nothing.hidden = true;
     this.div.hidden = false;
@@ -64,8 +85,8 @@ export class Curves {
       legend: { x: 1, xanchor: "right", y: 1, bgcolor: "rgba(255,255,255,.75)", font: { size: 10.5 }, ...extra.legend },
       hovermode: extra.hovermode ?? "closest", barmode: "overlay", bargap: 0.06, dragmode: "zoom",
       uirevision: extra.key ?? "same", hoverlabel: { font: { size: 11 } },
-      xaxis: { ...axis, title: wrapped(extra.x ?? this.options.x), type: extra.log?.x ? "log" : undefined, range: extra.xRange, ...extra.xaxis },
-      yaxis: { ...axis, title: wrapped(extra.y ?? this.options.y), type: extra.log?.y ? "log" : undefined, range: extra.yRange, ...extra.yaxis },
+      xaxis: { ...axis, title: wrapped(extra.x ?? this.options.x), ...logged(extra.log?.x, traces.flatMap((one) => one.x)), range: extra.xRange, ...extra.xaxis },
+      yaxis: { ...axis, title: wrapped(extra.y ?? this.options.y), ...logged(extra.log?.y, traces.flatMap((one) => one.y)), range: extra.yRange, ...extra.yaxis },
       shapes: [
         ...(extra.markers ?? []).map(({ x, dash = "dot", colour = "#5a6370" }) => ({
           type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: { color: colour, width: 1.2, dash },

@@ -119,22 +119,41 @@ export function withError(value, sd) {
   return `${value.toFixed(places)} ± ${sd.toFixed(places)}`;
 }
 
-/** Say something at the foot of the page: kind "bad", "warn" or "". */
+/** Say something above the views: kind "bad" stays until it is closed, "warn" or "" goes. */
 export function notice(text, kind = "") {
   const host = document.getElementById("notices");
-  for (const one of host.children) if (one.dataset.text === text) one.remove();
+  for (const one of [...host.children]) if (one.dataset.text === text) one.remove();
   const box = h("div", { class: `notice ${kind}`, "data-test": `notice-${kind || "plain"}` }, text);
   box.dataset.text = text;
   box.append(button("×", () => box.remove(), { label: "close" }));
   host.append(box);
-  while (host.children.length > 4) host.firstChild.remove();
-  if (kind !== "bad") setTimeout(() => box.remove(), 9000);
+  while (host.children.length > 2) host.firstChild.remove();
+  if (kind !== "bad") setTimeout(() => box.remove(), kind ? 9000 : 4000);
 }
 
-/** Carry out something asynchronous; what it refuses is said at the foot of the page. */
+/** One call at a time: while one is under way only the newest is kept, so that dragging over a slow
+ *  connection queues nothing. `make(...)` may be asynchronous. */
+export function newest(make) {
+  let waiting = null;
+  let under = null;
+  return (...args) => {
+    waiting = args;
+    under ??= (async () => {
+      while (waiting) {
+        const now = waiting;
+        waiting = null;
+        await attempt(() => make(...now));
+      }
+    })().finally(() => { under = null; });
+    return under;
+  };
+}
+
+/** Carry out something asynchronous; what it refuses is said above the views, but for a server out
+ *  of reach, which the page says of itself. */
 export function attempt(make) {
   return Promise.resolve().then(make).catch((error) => {
-    notice(error.message, "bad");
+    if (error.status !== 0) notice(error.message, "bad");
     if (!("status" in error)) console.error(error);
   });
 }

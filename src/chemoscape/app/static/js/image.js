@@ -94,6 +94,7 @@ export class ImageView {
   /** Show a picture: {palette, limits, label, unit}; palette by its kind where none is named. */
   show(picture, how = {}) {
     this.rgb = null;
+    this.legend = null;
     this.picture = picture;
     this.how = how;
     this.nothing.hidden = true;
@@ -309,6 +310,7 @@ export class ImageView {
     context.clip(); // not over the axes or the colour bar
     drawShapes(context, this.place(), this.list);
     context.restore();
+    if (this.list.length && !this.options.stretch) drawScaleBar(context, this.place()); // not hidden by shapes
     this.drawing.draw(context, this.place());
   }
 

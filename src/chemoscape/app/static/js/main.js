@@ -1,7 +1,7 @@
 // The page: tabs, keys, what runs, opening files.
 import { attempt, button, h, notice } from "./dom.js";
 import { loadPalettes } from "./palette.js";
-import { cancel, on, open, store, upToDate, watch } from "./store.js";
+import { cancel, on, open, recipeAction, store, upToDate, watch } from "./store.js";
 import { ask } from "./api.js";
 
 let NAMES = ["stack", "beam", "explore", "match", "maps", "stress", "particles", "recipe"];
@@ -108,11 +108,39 @@ function showRun() {
       button("Cancel", () => attempt(cancel), { test: "run-cancel" }));
   } else host.replaceChildren(h("span", { class: "faint", "data-test": "run-done" }, STEPS[job?.state] ?? ""));
   document.body.dataset.run = job?.state ?? "none";
-  const ended = job && job.state !== "running" && lastJob === "running";
+  const seen = job && `${job.id} ${job.state}`; // one may fail before it was seen running
+  const ended = job && job.state !== "running" && lastJob !== seen;
   if (ended && job.state === "failed") notice(job.error || "the run failed", "bad");
-  if (ended && job.state === "done") for (const one of (job.warnings ?? []).slice(0, 3)) notice(one, "warn");
-  lastJob = job?.state;
+  lastJob = seen;
   showBanner();
+  showWarnings();
+  showTitle();
+}
+
+/** What the file and the last run warn of: counted in the top bar, listed when asked for. */
+function showWarnings() {
+  const counter = document.getElementById("warnings");
+  const list = document.getElementById("warned");
+  const groups = [["Of the file", store.stack?.notes ?? []], ["Of the last run", store.job?.warnings ?? []]];
+  const count = groups.reduce((sum, [, texts]) => sum + texts.length, 0);
+  counter.hidden = !count;
+  counter.textContent = `⚠ ${count} warning${count === 1 ? "" : "s"}`;
+  if (!count) closeWarnings();
+  list.replaceChildren(...groups.filter(([, texts]) => texts.length).flatMap(([title, texts]) => [
+    h("h3", {}, title), h("ul", {}, texts.map((one) => h("li", {}, one)))]));
+}
+
+function closeWarnings() {
+  document.getElementById("warned").hidden = true;
+  document.getElementById("warnings").setAttribute("aria-expanded", "false");
+}
+
+/** The file, and how far a run is: read on the tab while one looks elsewhere. */
+function showTitle() {
+  const path = store.facts?.path;
+  const { state, done, of } = store.job ?? {};
+  const sign = state === "running" ? (of ? `${Math.round((100 * done) / of)} % · ` : "running · ") : "";
+  document.title = path ? `${sign}${path} · chemoscape` : "chemoscape";
 }
 
 function showBanner() {
@@ -124,12 +152,37 @@ function showBanner() {
 }
 
 function keys(event) {
+  if (event.key === "Escape" && !document.getElementById("warned").hidden) {
+    closeWarnings();
+    document.getElementById("warnings").focus();
+    return;
+  }
   const typing = event.target.closest?.("input:not([type=range]):not([type=checkbox]), textarea, select, dialog");
-  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if ((event.ctrlKey || event.metaKey) && !event.altKey) {
+    const key = event.key.toLowerCase();
+    const typed = event.target.closest?.("input[type=text], input[type=number], textarea, dialog");
+    if (typed || (key !== "z" && key !== "y") || !store.recipe) return;
+    event.preventDefault();
+    turn(key === "y" || event.shiftKey ? "redo" : "undo");
+    return;
+  }
+  if (typing || event.altKey) return;
+  const tabs = [...document.querySelectorAll("#tabs button")];
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (step && tabs.includes(event.target)) {
+    event.preventDefault();
+    tabs[(tabs.indexOf(event.target) + step + tabs.length) % tabs.length].focus();
+    return;
+  }
   const index = "12345678".indexOf(event.key);
   if (index >= 0 && event.key !== "") go(NAMES[index]);
   else if (event.key === "o") attempt(() => browse());
   else if (event.key === "?") help();
+}
+
+/** Undo or redo, in every view alike; the recipe's own view asks about its text first. */
+function turn(which) {
+  attempt(() => (views[shown]?.handle.turn ?? recipeAction)(which));
 }
 
 function help() {
@@ -137,7 +190,7 @@ function help() {
   const rows = [
     ["1 … 8", "the views, in the order of the work"], ["o", "open another file"],
     ["← →", "frame before, frame after (Shift: ten)"], ["+ − 0", "zoom in, out, whole field (on a map)"],
-    ["arrows, Enter", "move and set the cross of a tool on a map"], ["Esc", "put a tool away"], ["?", "this list"],
+    ["arrows, Enter", "move and set the cross of a tool on a map"], ["Esc", "put a tool away"], ["Ctrl+Z, Ctrl+Y", "take back the last edit of the recipe, do it again"], ["?", "this list"],
   ];
   dialog.replaceChildren(h("h2", {}, "Keys"), h("table", {}, rows.map(([key, text]) => h("tr", {}, h("td", {}, h("code", {}, key)), h("td", {}, text)))),
     button("Close", () => dialog.close()));
@@ -145,7 +198,7 @@ function help() {
 }
 
 on("facts", (facts) => {
-  document.title = facts.path ? `${facts.path} · chemoscape` : "chemoscape";
+  showTitle();
   document.getElementById("file").textContent = facts.path ?? facts.folder;
   document.body.dataset.state = facts.state;
   if (facts.error && facts.opened_stamp) notice(facts.error, "bad");
@@ -157,11 +210,23 @@ on("stack", () => {
   go(shown ?? (views[wanted] ? wanted : store.stack.kind === "results" ? "maps" : "stack"));
 });
 on("job", showRun);
-on("recipe", showBanner);
+on("stack", showWarnings);
+on("recipe", () => {
+  showBanner();
+  document.getElementById("undo").disabled = !store.recipe.can_undo;
+  document.getElementById("redo").disabled = !store.recipe.can_redo;
+});
 on("results", () => { showBanner(); document.body.dataset.stamp = store.results?.stamp ?? ""; });
 
 document.addEventListener("keydown", keys);
 document.getElementById("file").addEventListener("click", () => attempt(() => browse()));
+for (const one of ["undo", "redo"]) document.getElementById(one).addEventListener("click", () => turn(one));
+document.getElementById("warnings").addEventListener("click", () => {
+  const list = document.getElementById("warned");
+  list.hidden = !list.hidden;
+  document.getElementById("warnings").setAttribute("aria-expanded", String(!list.hidden));
+});
+document.addEventListener("pointerdown", (event) => { if (!event.target.closest("#warned, #warnings")) closeWarnings(); });
 attempt(async () => {
   await Promise.all([loadPalettes(), loadViews()]);
   await watch();

@@ -21,6 +21,7 @@ export class MeshView extends ImageView {
       onClick: (x, y) => options.onProbe?.(this.material(x, y)),
     });
     this.canvas = document.createElement("canvas");
+    this.besideWhenSaved = 62; // its colour bar, which the page draws once for all
     this.factor = 0;
     this.lines = false;
     this.probes = [];
@@ -107,8 +108,6 @@ export class MeshView extends ImageView {
     context.restore();
     drawScaleBar(context, place);
     if (context.canvas !== this.back) { // a saved figure stands alone
-      context.fillStyle = "rgba(255,255,255,.82)";
-      context.fillRect(width - 62 * place.dpr, 0, 62 * place.dpr, height);
       drawColourBar(context, place, {
         colours: scale(this.how.palette), limits: this.how.limits, unit: this.how.unit,
       });

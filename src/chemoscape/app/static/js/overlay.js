@@ -49,13 +49,33 @@ export function drawColourBar(context, place, { colours, limits, unit }) {
   context.fillStyle = INK;
   context.font = font(place, 10.5);
   context.textBaseline = "middle";
-  for (const part of [0, 0.25, 0.5, 0.75, 1]) {
-    const value = limits[0] + part * (limits[1] - limits[0]);
-    context.fillText(number(value, 3), left + 15 * dpr, top + tall * (1 - part));
+  const [low, high] = limits;
+  const power = sharedPower(low, high);
+  const shown = ticks(low / 10 ** power, high / 10 ** power, 5);
+  const places = shown.length > 1 ? Math.max(0, ...shown.map((one) => decimals(one, shown[1] - shown[0]))) : 2;
+  for (const value of shown) {
+    const at = Math.round(top + tall * (1 - (value * 10 ** power - low) / (high - low || 1)));
+    context.fillRect(left + 11 * dpr, at - dpr / 2, 3 * dpr, dpr);
+    context.fillText(value.toFixed(places).replace("-", "−"), left + 17 * dpr, at);
   }
   context.textBaseline = "alphabetic";
-  if (unit && unit !== "1") context.fillText(unit, left - 2 * dpr, top - 8 * dpr, 58 * dpr);
+  const sign = [...String(power)].map((one) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[one] ?? "⁻").join("");
+  const words = [power ? `10${sign}` : "", unit && unit !== "1" ? unit : ""].filter(Boolean).join(" ");
+  if (words) context.fillText(words, left - 4 * dpr, top - 8 * dpr, 60 * dpr);
   context.restore();
+}
+
+/** The power of ten that the ticks of a colour bar share, so that five characters say each. */
+function sharedPower(low, high) {
+  const most = Math.max(Math.abs(low), Math.abs(high));
+  const own = Math.floor(Math.log10(most || 1));
+  return own > 4 || own < -2 || high - low < 0.01 * most ? own : 0;
+}
+
+/** Decimal places that a tick needs at a spacing; at most four. */
+function decimals(value, spacing) {
+  const enough = [0, 1, 2, 3].find((n) => Math.abs(value - Number(value.toFixed(n))) < 1e-6 * spacing);
+  return enough ?? 4;
 }
 
 /** Round ticks between two values, about `n` of them. */

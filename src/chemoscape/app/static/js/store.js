@@ -36,9 +36,9 @@ async function look() {
     store.stack = await ask("stack");
   }
   if (changed) store.recipe = await ask("recipe");
+  store.asRun = facts.as_run; // told of together with the recipe that it is of
   if (opened) {
     tell("stack");
-    for (const note of store.stack.notes) notice(note, "warn");
   }
   if (changed) tell("recipe");
   if (facts.opened_stamp) {
@@ -61,14 +61,26 @@ export async function watch() {
     try {
       await refresh();
       if (store.facts.state === "opening" || store.job?.state === "running") pause = 250;
-      document.body.classList.remove("lost");
+      lost(null);
     } catch (error) {
-      if (!document.body.classList.contains("lost")) notice(error.message, "bad");
-      document.body.classList.add("lost");
-      pause = 3000;
+      lost(error);
+      pause = 2000;
     }
     await new Promise((done) => { setTimeout(done, pause); });
   }
+}
+
+/** The program is out of reach, or is again. */
+function lost(error) {
+  const box = document.getElementById("lost");
+  document.body.classList.toggle("lost", Boolean(error));
+  box.hidden = !error;
+  if (!error) return;
+  box.textContent = error.status === 403
+    ? "The program was started anew, and does not know this page: open the address that it printed."
+    : error.status === 0
+      ? "The program does not answer: was it ended, or the tunnel closed? What is shown stays; this page goes on as soon as it is back."
+      : error.message;
 }
 
 async function act(name, body) {
@@ -112,7 +124,7 @@ export function recipeAction(name, body = {}) {
 
 /** Whether the results are of the recipe as it is now. */
 export function upToDate() {
-  return store.results?.summary && store.results.revision === store.recipe?.revision;
+  return Boolean(store.results?.summary && store.asRun);
 }
 
 /** A value of the resolved recipe, as value("clusters.cut"). */

@@ -1,12 +1,14 @@
 // I0: where the beam is open, and the optical density that follows.
 import { ask, picture } from "../api.js";
 import { attempt, button, h, numberBox, panel } from "../dom.js";
-import { Curves } from "../curves.js";
+import { Curves, dotted } from "../curves.js";
 import { Frames } from "../frames.js";
 import { ImageView } from "../image.js";
 import { cornersOf } from "../overlay.js";
 import { edit, on, store, value } from "../store.js";
 
+/** A plateau of equal pixels would hide all others on a linear axis. */
+const LOG = { log: { y: true }, yaxis: { dtick: 1, rangemode: "normal" } };
 const SAME = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 function create(host) {
@@ -82,7 +84,7 @@ function create(host) {
         { x: found.energy, y: found.i0, name: "I0, open beam" },
         { x: found.energy, y: found.rest, name: "all other pixels", dash: "dash" },
         { x: found.energy, y: found.density_of_rest, name: "their −ln(I/I0)", axis2: true, colour: "#009E73" },
-      ], { y2: "−ln(mean I / I0)", markers: [{ x: store.stack.energy[index] }], legend: { y: 1.08, orientation: "h", yanchor: "bottom", x: 0, xanchor: "left" } });
+      ].map((one) => ({ ...one, ...dotted(found.energy.length) })), { y2: "−ln(mean I / I0)", markers: [{ x: store.stack.energy[index] }], legend: { y: 1.08, orientation: "h", yanchor: "bottom", x: 0, xanchor: "left" } });
       map.mask(await picture("beam/mask", { i0: asked }));
     } catch (error) {
       if (choice !== asked) return;
@@ -93,7 +95,7 @@ function create(host) {
     }
     const drawn = asked !== "auto" && !asked.levels ? asked : null;
     map.shapes(drawn ? [{ kind: "polygon", points: cornersOf(drawn), colour: "#D55E00", label: "I0" }] : []);
-    histogram.show(histogram.traces ?? [], { shapes: asked.levels ? [band(asked.levels)] : [] });
+    histogram.show(histogram.traces ?? [], { ...LOG, shapes: asked.levels ? [band(asked.levels)] : [] });
     frames = new Frames({
       name: "beam/density", body: (i) => ({ i0: asked, energy: i }), count: store.stack.energy.length,
       pixels: store.stack.shape[1] * store.stack.shape[2], fail: (error) => od.clear(error.message),
@@ -126,7 +128,8 @@ function create(host) {
     refused.hidden = counts;
     refused.textContent = store.stack.there ? `The stack holds ${store.stack.quantity.replace("_", " ")}: I0 was applied before. Go on to Explore.` : "The stack is not there, only its results are.";
     if (!counts) {
-      for (const one of [map, od, plot, histogram]) one.clear("");
+      for (const one of [od, plot, histogram]) one.clear("");
+      map.clear(refused.textContent);
       return;
     }
     scrub.max = store.stack.energy.length - 1;
@@ -134,7 +137,7 @@ function create(host) {
     const mean = await picture("beam/brightness");
     map.show(mean, { palette: "grey", label: "brightness", limits: [0, mean.header.robust[1] || 1] });
     const { counts: n, edges } = mean.header;
-    histogram.show([{ bar: true, x: n.map((_, i) => (edges[i] + edges[i + 1]) / 2), y: n, barWidth: edges[1] - edges[0], colour: "#7d8590" }]);
+    histogram.show([{ bar: true, x: n.map((_, i) => (edges[i] + edges[i + 1]) / 2), y: n, barWidth: edges[1] - edges[0], colour: "#7d8590" }], LOG);
     const now = value("absorbance.i0");
     const given = typeof now === "object" ? Object.fromEntries(Object.entries(now).filter(([, v]) => v !== null)) : "auto";
     choose(given);

@@ -57,15 +57,6 @@ export class ClusterControls {
       h("h3", {}, "Pixels drawn around"), brushing.element);
   }
 
-  /** Ctrl+Z and Ctrl+Y, wherever the keys go but into a text. */
-  key(event) {
-    if (!(event.ctrlKey || event.metaKey) || event.target.closest?.("input[type=text], input[type=number], textarea, dialog")) return;
-    const name = event.key === "y" || (event.key === "Z" && event.shiftKey) ? "redo" : event.key === "z" ? "undo" : null;
-    if (!name) return;
-    event.preventDefault();
-    if (!this[name].disabled) this[name].click();
-  }
-
   /** What the recipe says. `rank`: components used by default, where known. */
   showRecipe(rank) {
     const upTo = (most, now) => [...new Set([...Array(most).keys()].map((k) => k + 1).concat(now > most ? [now] : []))]

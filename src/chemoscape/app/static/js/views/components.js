@@ -30,7 +30,7 @@ export class Components {
       button("›", () => this.choose(this.number + 1), { label: "next component", title: "next component (→)", test: "explore-after" })));
     this.view = new ImageView(this.image.body, { title: "eigenimage", tools: [], viewport, test: "explore-eigenimage" });
     this.curves = new Curves(this.spectrum.body, {
-      title: "eigenspectra", x: "photon energy (eV)", y: "eigenspectrum (unit length)", legend: false,
+      title: "eigenspectra", x: "energy (eV)", y: "eigenspectrum (unit length)", legend: false,
     });
     for (const one of this.elements) {
       one.addEventListener("keydown", (event) => {
@@ -64,6 +64,7 @@ export class Components {
     const { rank } = this;
     const x = rank.eigenvalue.map((_, k) => k + 1);
     const used = rank.used.n ?? rank.rank;
+    const plot = this.scree.div;
     this.scree.show([{
       x, y: rank.scaled_eigenvalue.map((one) => (one > 0 ? one : null)), mode: "lines+markers", size: 7, width: 1, colour: "#7d8590",
       colours: x.map((k) => (k === this.number ? "#D55E00" : k <= used ? category(0) : "#aab1ba")),
@@ -72,7 +73,8 @@ export class Components {
     }], {
       log: { y: true }, lines: [{ y: rank.noise_edge, label: used < 6 ? "noise" : "" }],
       markers: [{ x: used + 0.5, label: used < 6 ? `${used} used` : "" }],
-      xaxis: { dtick: 1, range: [0.5, x.length + 0.5] }, yaxis: { dtick: 1, exponentformat: "power" },
+      xaxis: { dtick: plot.clientWidth < 190 ? 2 : 1, tick0: 1, tickangle: 0, range: [0.5, x.length + 0.5] },
+      yaxis: { dtick: plot.clientHeight < 130 ? 2 : 1, exponentformat: "power" },
     });
     const line = (one) => h("div", { title: one.says, style: { display: "flex", fontWeight: one.used ? 600 : 400 } },
       h("span", { style: { flex: 1 } }, one.name, one.used ? " — decides" : ""),

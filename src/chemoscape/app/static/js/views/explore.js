@@ -1,7 +1,8 @@
 // Explore: components, scores, clusters; every gesture on the clusters is an edit of the recipe.
 import { ask, picture, Picture } from "../api.js";
-import { attempt, h, panel } from "../dom.js";
+import { attempt, h, newest, panel } from "../dom.js";
 import { ImageView, Viewport } from "../image.js";
+import { category } from "../palette.js";
 import { edit, hasNode, on, store } from "../store.js";
 import { Brushing } from "./brushing.js";
 import { ClusterControls } from "./cluster-controls.js";
@@ -20,8 +21,9 @@ class Explore {
     const map = panel("Clusters", { test: "explore-map" });
     const scores = panel("Scores", { test: "explore-scatter" });
     const spectra = panel("Cluster spectra", { test: "explore-spectra" });
+    const cutting = newest((n) => this.draw({ cut: n }, true));
     this.tree = new Dendrogram(tree.body, {
-      onCutting: (n) => attempt(() => this.draw({ cut: n }, true)),
+      onCutting: cutting,
       onCut: (n) => this.gesture({ do: "cut", into: n }),
       onSelect: (clusters, more) => this.select(clusters, more),
     });
@@ -88,8 +90,11 @@ class Explore {
   }
 
   empty() {
-    const words = store.job?.state === "running" ? "Components and clusters are being computed …"
-      : "Nothing here yet: press Run for components and clusters.";
+    const running = store.job?.state === "running";
+    const few = store.stack?.there && store.stack.energy.length < 4;
+    const words = running ? "Components and clusters are being computed …"
+      : !store.results?.summary ? "Nothing here yet: press Run for components and clusters."
+        : `The last run has made no components and clusters${few ? ": it takes four energies or more. Go on to Match, or to Maps." : "; press Run, and see [clusters] enabled in the recipe."}`;
     this.stamp = this.now = null;
     this.components.clear(words);
     for (const one of [this.map, this.scatter.view, this.spectra]) one.clear(words);
@@ -125,6 +130,7 @@ class Explore {
     if (told !== this.work) this.selected = new Set(); // the numbers are of other clusters now
     this.work = told;
     this.map.show(now, { palette: "labels", label: "cluster" });
+    this.map.legend = now.header.sizes.map((_, k) => ({ colour: category(k), text: String(k) }));
     this.map.readout.textContent = `${now.header.n} clusters; click one to select it`;
     this.tree.show(tree, now.header, this.selected);
     this.showState();
@@ -183,7 +189,6 @@ export default {
       if (visible) attempt(() => view.refresh());
     };
     for (const event of ["recipe", "results"]) on(event, later);
-    document.addEventListener("keydown", (event) => { if (visible) view.controls.key(event); });
     on("job", () => {
       view.controls.showRecipe(view.components.rank?.rank);
       if (!view.now) later();

@@ -65,8 +65,10 @@ export class Companion {
       this.shown = maps;
       this.view.showRGB(maps, limits, { colours: colours.slice(0, ids.length).map(rgbOf) });
       this.view.host.dataset.shown = "composite";
-      this.legend.replaceChildren(...maps.map((one, i) => h("span", {}, h("span", { class: "swatch", style: { background: colours[i], outline: "1px solid #999" } }),
-        `${one.header.name}: 0 to ${number(limits[i][1], 3)} ${one.header.unit === "1" ? "" : one.header.unit}`)));
+      this.view.legend = maps.map((one, i) => ({
+        colour: colours[i], text: `${one.header.name}: 0 to ${number(limits[i][1], 3)}${one.header.unit === "1" ? "" : ` ${one.header.unit}`}`,
+      }));
+      this.legend.replaceChildren(...legendOf(this.view.legend));
     };
   }
 
@@ -77,7 +79,8 @@ export class Companion {
     return () => {
       this.shown = [map];
       this.view.show(map, { label: entry.title });
-      this.legend.replaceChildren(...legendOf(map));
+      this.view.legend = entriesOf(map);
+      this.legend.replaceChildren(...legendOf(this.view.legend));
     };
   }
 }
@@ -98,8 +101,13 @@ function csvOfMaps(maps) {
   return `${lines.join("\n")}\n`;
 }
 
-/** What the colours of labels mean. */
-export function legendOf(map) {
+/** What the colours of labels mean: [{colour, text}], none of a map that has no labels. */
+export function entriesOf(map) {
   const names = map.header.kind === "labels" ? map.header.labels ?? [] : [];
-  return names.map((name, i) => h("span", {}, h("span", { class: "swatch", style: { background: category(i) } }), name));
+  return names.map((name, i) => ({ colour: category(i), text: name }));
+}
+
+/** The same beneath a map. */
+export function legendOf(entries) {
+  return entries.map(({ colour, text }) => h("span", {}, h("span", { class: "swatch", style: { background: colour, outline: "1px solid #999" } }), text));
 }

@@ -1,10 +1,10 @@
 // Maps: composition, phases, weights and their errors; profiles along lines, statistics of regions.
 import { ask, picture } from "../api.js";
-import { attempt, button, h, panel, slider } from "../dom.js";
+import { attempt, button, h, newest, panel, slider } from "../dom.js";
 import { ImageView } from "../image.js";
 import { cornersOf } from "../overlay.js";
 import { hasNode, on, run, store } from "../store.js";
-import { Companion, legendOf } from "./maps-composite.js";
+import { Companion, entriesOf, legendOf } from "./maps-composite.js";
 import { MapsList } from "./maps-list.js";
 import { phaseTable, Profile, Statistics } from "./maps-plots.js";
 
@@ -34,6 +34,7 @@ class Maps {
     this.companion = new Companion(beside, this.view.viewport, (id) => this.fetch(id));
     this.statistics = new Statistics(counts);
     this.profile = new Profile(along);
+    this.follow = newest(() => this.profile.show(this.id, this.line, Number(this.width.input.value)));
     this.list = new MapsList((id) => attempt(() => this.choose(id)));
     this.width = slider("Width of the line", { min: 0, max: 1, step: 0.01, value: 0, unit: "µm", test: "maps-width" }, () => this.showProfile());
     this.clearing = button("Whole map again", () => { this.region = null; this.shapes(); this.showStatistics(); }, { test: "maps-whole" });
@@ -106,7 +107,8 @@ class Maps {
     if (fresh) this.view.limits = this.sd.limits = null;
     this.view.show(map, { label: entry.title, palette: entry.is_error ? "error" : undefined });
     this.view.histogram.element.hidden = this.labelled();
-    this.legend.replaceChildren(...legendOf(map));
+    this.view.legend = entriesOf(map);
+    this.legend.replaceChildren(...legendOf(this.view.legend));
     this.panels.map.retitle(`${entry.title}${entry.unit && entry.unit !== "1" ? `, ${entry.unit}` : ""}`);
     this.host.dataset.map = id;
     this.fit(map);
@@ -167,7 +169,7 @@ class Maps {
     this.shapes();
     const labels = this.labelled();
     if (!this.entry || labels) { this.profile.clear(labels ? "Labels have no profile." : ""); return null; }
-    return attempt(() => this.profile.show(this.id, this.line, Number(this.width.input.value)));
+    return this.follow();
   }
 
   showStatistics() {

@@ -15,7 +15,9 @@ export class MatchCurves {
     const lower = h("div", { style: { position: "relative", flex: "1", minHeight: 0 } });
     Object.assign(panel.body.style, { display: "flex", flexDirection: "column" });
     panel.body.append(upper, lower);
-    this.fit = new Curves(upper, { title: "match", x: "", y: "optical density", toolsIn: panel.header, test: "match-fit" });
+    this.fit = new Curves(upper, { title: "match", x: "", y: "optical density", toolsIn: panel.header, test: "match-fit", alone: (layout) => ({
+      xaxis: { ...layout.xaxis, showticklabels: true, title: { text: "photon energy (eV)" } }, margin: { ...layout.margin, b: 44 },
+    }) });
     this.residual = new Curves(lower, { title: "match residual", x: "photon energy (eV)", y: "residual (OD)", toolsIn: panel.header, legend: false, test: "match-residual" });
   }
 
@@ -27,7 +29,7 @@ export class MatchCurves {
 
   /** Show a cluster's curves; `order` are the names of the standards, for their colours; `live` the
    *  curves at another shift. */
-  show(told, { cluster, clusters, order, live, key }) {
+  show(told, { cluster, clusters, order, live, key, quick = false }) {
     const colour = category(cluster);
     const shown = live ?? told;
     const parts = shown.parts.map((one) => ({
@@ -41,6 +43,7 @@ export class MatchCurves {
       ...parts, under,
       { x: shown.energy, y: shown.fitted, name: live ? "fit at this shift" : "fit", colour: FIT, dash: "dash", width: 1.3 },
     ], { key, xRange, xaxis: { showticklabels: false, title: { text: "" } }, yaxis: AXIS, margin: { l: 62, b: 8 }, legend: { font: { size: 10.5 } } });
+    if (quick) return; // the residual follows when the slider rests
     const zero = told.energy.map(() => 0);
     this.residual.show([
       { x: told.energy, y: zero, sd: told.se, name: "± se", colour: GREY, width: 1 },

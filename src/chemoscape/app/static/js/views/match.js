@@ -8,6 +8,8 @@ import { MatchCurves } from "./match-curves.js";
 import { MatchForm } from "./match-form.js";
 
 const FURTHEST = 2;
+/** After this long without a further step the slider rests, ms. */
+const RESTS_MS = 150;
 const signed = (shift) => `${shift < 0 ? "−" : "+"}${Math.abs(shift).toFixed(3)} eV`;
 const swatch = (k) => h("span", { class: "swatch", style: { background: category(k) } });
 
@@ -96,7 +98,11 @@ class Match {
     this.stamp = null;
     this.live = this.told = null;
     const running = store.job?.state === "running";
-    const words = running ? "The clusters are being matched …" : "Nothing is matched yet: choose the standards, then press Run to maps.";
+    const few = store.stack?.there && store.stack.energy.length < 4;
+    const words = running ? "The clusters are being matched …"
+      : value("clusters.enabled") === false || few
+        ? `There are no clusters to match (${few ? "they take four energies or more" : "[clusters] is off in the recipe"}): maps come from the standards alone.`
+        : "Nothing is matched yet: choose the standards, then press Run to maps.";
     this.curves.clear(words);
     this.scan.clear("");
     this.said.textContent = "";
@@ -122,11 +128,11 @@ class Match {
     if (this.live) await this.look(this.live.shift_eV);
   }
 
-  draw() {
+  draw(quick = false) {
     const live = this.live?.cluster === this.cluster ? this.live.curves : null;
     const { standards } = this.run.standards;
     this.curves.show(this.run, {
-      cluster: this.cluster, clusters: this.told.clusters.length, order: standards.map((one) => one.name), live, key: this.cluster,
+      cluster: this.cluster, clusters: this.told.clusters.length, order: standards.map((one) => one.name), live, key: this.cluster, quick,
     });
     const row = this.told.clusters[this.cluster];
     this.panels.spectrum.retitle(`Cluster ${this.cluster}, ${row.pixels.toLocaleString("en")} pixels${live ? `, at ${signed(this.live.shift_eV)}` : `: ${row.candidates[0]?.labels.join(" + ") ?? "no match"}`}`);
@@ -206,13 +212,20 @@ class Match {
     if (!this.told) return;
     const told = await ask("match/at", { shift_eV: shift, cluster: this.cluster });
     if (!this.told) return;
+    const before = this.live;
     this.live = told;
     const times = told.chi2_ratio === null ? "" : `, ${number(told.chi2_ratio, 3)} × the chi² of the fitted shift`;
     this.said.textContent = `Live: rms residual ${number(told.rms, 3)}${times}`;
     this.host.dataset.live = shift;
-    if (this.run) this.draw();
-    this.showTables();
-    this.drawScan();
+    if (this.run) this.draw(Boolean(before));
+    // while dragging the fit alone follows; the rest as soon as the slider rests
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => {
+      if (!this.live) return;
+      if (this.run) this.draw();
+      this.showTables();
+      this.drawScan();
+    }, RESTS_MS);
   }
 
   leave() {

@@ -17,7 +17,7 @@ export function showHistogram(curves, { edges, members, logarithmic }, title, { 
     bar: true, x: at, y: members.map((of) => of.length), barWidth: at.map((_, i) => 0.96 * (edges[i + 1] - edges[i])),
     colours: members.map((_, i) => (i === bin || i === own ? CHOSEN : BARS)), hover: "%{y} particles<extra></extra>",
   }], {
-    x: title, log: { x: logarithmic }, xaxis: logarithmic ? logTicks(edges) : {}, xRange: rangeOf(edges, logarithmic),
+    x: title, log: { x: logarithmic }, xRange: rangeOf(edges, logarithmic),
     yaxis: { dtick: most < 6 ? 1 : undefined, rangemode: "tozero" }, key,
   });
 }
@@ -42,18 +42,10 @@ export function showAgainst(curves, { columns, phases, variable, histograms }, n
     traces.push(trace(lit, { name: "chosen", colour: CHOSEN, symbol: "circle-open", size: 12, sd: undefined }));
   }
   const found = histograms[name];
-  curves.show(traces, { x: variable, y: title, log: { y: found?.logarithmic }, yaxis: found?.logarithmic ? logTicks(found.edges) : {}, key: name });
+  curves.show(traces, { x: variable, y: title, log: { y: found?.logarithmic }, key: name });
   legend.replaceChildren(...kept.map((g) => h("span", { class: "faint" },
     h("span", { class: "swatch", style: { background: category(g) } }), `${greek(groups[g])} (${of[g].length})`)));
   return members;
-}
-
-/** Round ticks of a short logarithmic axis. */
-function logTicks(edges) {
-  const span = Math.log10(edges.at(-1) / edges[0]);
-  const steps = span > 1.6 ? [1] : span > 0.8 ? [1, 2, 5] : [1, 1.5, 2, 3, 5, 7];
-  const powers = Array.from({ length: 12 }, (_, i) => 10 ** (i - 6));
-  return { tickvals: powers.flatMap((power) => steps.map((one) => Number((one * power).toPrecision(3)))), tickformat: "~g" };
 }
 
 /** Ends of an axis with a little room, as plotly wants them. */

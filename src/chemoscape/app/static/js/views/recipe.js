@@ -174,18 +174,10 @@ function create(host) {
     }
   }
 
-  document.addEventListener("keydown", (event) => {
-    const elsewhere = host.hidden || event.target.closest?.("input, textarea, select, dialog");
-    if (elsewhere || !(event.ctrlKey || event.metaKey)) return;
-    const key = event.key.toLowerCase();
-    if (key !== "z" && key !== "y") return;
-    event.preventDefault();
-    attempt(() => turn(key === "y" || event.shiftKey ? "redo" : "undo"));
-  });
   const current = () => { if (!host.hidden && store.recipe) attempt(look); };
   on("recipe", current);
   on("job", () => { showState(); if (!host.hidden && store.job?.state !== "running") attempt(showFiles); });
-  return { shown() { current(); attempt(showFiles); }, hidden() {} };
+  return { shown() { current(); attempt(showFiles); }, hidden() {}, turn };
 }
 
 export default { name: "recipe", title: "Recipe", create };

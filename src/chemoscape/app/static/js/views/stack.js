@@ -1,7 +1,7 @@
 // The stack: scrub through the energies, spectra of pixels and regions, drift before and after.
 import { ask } from "../api.js";
 import { attempt, button, check, choice, h, number, panel } from "../dom.js";
-import { Curves } from "../curves.js";
+import { Curves, dotted } from "../curves.js";
 import { Frames } from "../frames.js";
 import { ImageView } from "../image.js";
 import { category } from "../palette.js";
@@ -107,7 +107,7 @@ function create(host) {
     if (!spectra) return;
     const named = (one, i) => (regions.length ? `${i + 1}: ${one.n === 1 ? "pixel" : `${one.n} pixels`}` : `whole field, ${one.n} pixels`);
     plot.show(spectra.spectra.map((one, i) => ({
-      x: spectra.energy, y: one.mean, sd: one.se, name: named(one, i), colour: category(i),
+      x: spectra.energy, y: one.mean, sd: one.se, name: named(one, i), colour: category(i), ...dotted(spectra.energy.length),
     })), {
       y: spectra.unit === "counts" ? "counts per pixel" : "optical density",
       markers: [{ x: store.stack.energy[index], dash: "solid" }], key: shown,

@@ -131,3 +131,16 @@ def test_the_error_of_a_mean_counts_the_pixels_that_have_a_value():
     stack = xr.DataArray(values, dims=("energy", "y", "x"))
     found = standard_error(stack, np.ones((60, 60), dtype=bool))
     np.testing.assert_allclose(found, [1 / 60, 1 / 30, 1 / 60], rtol=0.06)
+
+
+@pytest.mark.filterwarnings("ignore::chemoscape.errors.ChemoscapeWarning")
+def test_a_scan_in_progress_is_shown_as_far_as_it_is():
+    stack = cs.simulate.core_shell(shape=SHAPE, energy=ENERGY, photons=2e4).stack
+    values = stack.values.copy()
+    values[6:] = np.nan
+    begun = stack.copy(data=values)
+    picked = ask(Shown(begun), "pick", i0="auto")
+    np.testing.assert_array_equal(picked["energy"], ENERGY[:6])
+    expected = cs.optical_density(begun.isel(energy=slice(6)).assign_attrs(begun.attrs))
+    np.testing.assert_allclose(picked["i0"], expected["i0"].values, rtol=1e-9)
+    assert np.isnan(ask(Shown(begun), "density", i0="auto", energy=8).values).all()

@@ -16,6 +16,7 @@ from chemoscape.preprocess.beam.background import mean_image
 from chemoscape.preprocess.beam.incident import I0, Levels, find_incident
 from chemoscape.preprocess.counting import sums_over
 from chemoscape.region import Region
+from chemoscape.stages import measured
 
 #: Bins of the histogram of the mean image.
 BINS = 200
@@ -82,7 +83,7 @@ def brightness(session: Session, asked: Asked) -> Picture:
     count, edges = np.histogram(known, bins=BINS, range=(0, min(float(known.max()), 1.5)))
     extra = {"counts": count, "edges": edges}
     axes = stack["x"].values, stack["y"].values
-    return Picture(share, *axes, "brightness", "of the plateau", extra=extra)
+    return Picture(share, *axes, "brightness", "1", extra=extra)
 
 
 def _brightness(stack: xr.DataArray) -> np.ndarray:
@@ -116,10 +117,12 @@ def _counts(session: Session) -> xr.DataArray:
 
 
 def _frames(session: Session) -> np.ndarray:
-    """Numbers of the recorded frames that the recipe does not drop."""
-    energy = session.recorded()["energy"].values
+    """Numbers of the frames that were measured and that the recipe does not drop."""
+    stack = session.recorded()
+    seen = session.remembered(("measured", session.opened_stamp), lambda: measured(stack))
+    energy = stack["energy"].values
     dropped = [np.abs(energy - one).argmin() for one in session.recipe.input.drop_energies]
-    return np.setdiff1d(np.arange(energy.size), dropped)
+    return np.setdiff1d(np.flatnonzero(seen), dropped)
 
 
 def _left_out(session: Session) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ import { button, h, number } from "./dom.js";
 import { saveMenu } from "./export.js";
 import { Histogram } from "./histogram.js";
 import { Drawing, TOOLS } from "./drawing.js";
+import { fill, fillComposite, outlineOf, veilOf } from "./pixels.js";
 import { drawColourBar, drawScaleBar, drawShapes, drawAxes } from "./overlay.js";
 
 /** Zoom and place, shared by views that show the same field. */
@@ -154,46 +155,10 @@ export class ImageView {
       this.pixels = this.context.createImageData(nx, ny);
       this.words = new Uint32Array(this.pixels.data.buffer);
     }
-    if (this.rgb) this.fillRGB();
-    else this.fill();
+    if (this.rgb) fillComposite(this.pixels.data, this.rgb, this.how.colours);
+    else fill(this.words, picture, lut(this.palette(), picture.header, ...this.shownLimits()));
     this.context.putImageData(this.pixels, 0, 0);
     this.draw();
-  }
-
-  fill() {
-    const { nx, ny, data, header } = this.picture;
-    const [low, high] = this.shownLimits();
-    const colours = lut(this.palette(), header, low, high);
-    const words = this.words;
-    for (let row = 0; row < ny; row++) { // the lowest y comes last on a screen
-      let to = (ny - 1 - row) * nx;
-      const from = row * nx;
-      for (let i = from; i < from + nx; i++) words[to++] = colours[data[i]];
-    }
-  }
-
-  fillRGB() {
-    const { nx, ny } = this.picture;
-    const out = this.pixels.data;
-    const { pictures, limits } = this.rgb;
-    const colours = this.how.colours ?? [[255, 0, 0], [0, 255, 0], [0, 0, 255]];
-    for (let row = 0; row < ny; row++) {
-      for (let column = 0; column < nx; column++) {
-        const to = 4 * ((ny - 1 - row) * nx + column);
-        let seen = false;
-        const sum = [0, 0, 0]; // colours add as light does
-        for (let c = 0; c < 3; c++) {
-          const value = pictures[c] ? pictures[c].value(column, row) : NaN;
-          if (!Number.isFinite(value)) continue;
-          seen = true;
-          const [low, high] = limits[c] ?? [0, 1];
-          const part = Math.min(Math.max((value - low) / (high - low || 1), 0), 1);
-          for (let k = 0; k < 3; k++) sum[k] += part * colours[c][k];
-        }
-        for (let k = 0; k < 3; k++) out[to + k] = seen ? Math.min(sum[k], 255) : 224;
-        out[to + 3] = 255;
-      }
-    }
   }
 
   /** Shapes over the map: [{kind, points [[x, y], …], colour, label, filled}], in its units. */
@@ -328,41 +293,3 @@ export class ImageView {
     this.options.onHover?.(x, y, value);
   }
 }
-
-/** A canvas that is white and nearly opaque but for the pixels of a mask. */
-function veilOf({ nx, ny, data }) {
-  const canvas = document.createElement("canvas");
-  canvas.width = nx;
-  canvas.height = ny;
-  const context = canvas.getContext("2d");
-  const pixels = context.createImageData(nx, ny);
-  const words = new Uint32Array(pixels.data.buffer);
-  for (let iy = 0; iy < ny; iy++) {
-    let to = (ny - 1 - iy) * nx;
-    for (let i = iy * nx; i < (iy + 1) * nx; i++) words[to++] = data[i] > 1 ? 0 : 0xc8ffffff;
-  }
-  context.putImageData(pixels, 0, 0);
-  return canvas;
-}
-
-/** A canvas with the boundary pixels of a mask in one colour. */
-function outlineOf(picture, colour) {
-  const { nx, ny, data } = picture;
-  const canvas = document.createElement("canvas");
-  canvas.width = nx;
-  canvas.height = ny;
-  const context = canvas.getContext("2d");
-  const pixels = context.createImageData(nx, ny);
-  const inside = (ix, iy) => ix >= 0 && iy >= 0 && ix < nx && iy < ny && data[iy * nx + ix] > 1;
-  for (let iy = 0; iy < ny; iy++) {
-    for (let ix = 0; ix < nx; ix++) {
-      if (!inside(ix, iy)) continue;
-      const edge = !inside(ix - 1, iy) || !inside(ix + 1, iy) || !inside(ix, iy - 1) || !inside(ix, iy + 1);
-      const to = 4 * ((ny - 1 - iy) * nx + ix);
-      pixels.data.set([...colour, edge ? 255 : 70], to);
-    }
-  }
-  context.putImageData(pixels, 0, 0);
-  return canvas;
-}
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 import time
 
 import numpy as np
@@ -13,6 +14,7 @@ pytest.importorskip("starlette", reason="the app needs chemoscape[app]")
 
 import chemoscape as cs
 from chemoscape.app import server
+from chemoscape.app import session as sessions
 from chemoscape.app.opening import DEMO_STACK
 from chemoscape.app.server import ACTIONS, ANSWERS, make_app
 from chemoscape.app.session import Session
@@ -57,7 +59,13 @@ def shown(folder, caller):
     """Ask a server that shows the results."""
     session = opened(folder / "wire-results")
     client = caller(make_app(session))
-    yield lambda name, **asked: client.post(f"/api/{name}", json=asked)
+
+    def ask(name, **asked):
+        while (reply := client.post(f"/api/{name}", json=asked)).status_code == 202:
+            time.sleep(0.1)
+        return reply
+
+    yield ask
     session.close()
 
 
@@ -89,6 +97,20 @@ def test_the_optical_density_is_that_of_the_run(shown, folder):
     od = cs.optical_density(stack if drift.rms_px < 0.1 else cs.align(stack, drift))
     _, seen = picture_of(shown("picture", of="optical_density", energy=40))
     np.testing.assert_allclose(seen, od["optical_density"].values[40], atol=1e-4)
+
+
+def test_what_is_still_being_made_is_no_error(folder, caller, monkeypatch):
+    """The page asks again; nothing else waits meanwhile."""
+    session, go_on = opened(folder / "wire-results"), threading.Event()
+    monkeypatch.setattr(sessions, "WAIT_S", 0.01)
+    session._density = session._behind.submit(go_on.wait, 60)
+    reply = caller(make_app(session)).post(
+        "/api/stack/spectrum", json={"of": "optical_density", "regions": [{"pixel": [1, 1]}]}
+    )
+    go_on.set()
+    assert reply.status_code == 202
+    assert "still being made" in reply.json()["error"]
+    session.close()
 
 
 def test_numbers(shown, folder):

@@ -158,6 +158,19 @@ def page(new_page):
 
 
 @pytest.fixture
+def at(app, page):
+    """Open a view of the module's own `app`, once its results are there: `at("maps") -> page`."""
+
+    def go(view):
+        page.goto(app.address)
+        page.wait_for_selector("body[data-stamp]:not([data-stamp=''])", state="attached")
+        page.click(f"[data-test=tab-{view}]")
+        return page
+
+    return go
+
+
+@pytest.fixture
 def screenshots():
     """Folder for pictures of the views (`CHEMOSCAPE_SCREENSHOTS`), or None."""
     folder = os.environ.get("CHEMOSCAPE_SCREENSHOTS")

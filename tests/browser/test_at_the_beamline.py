@@ -39,19 +39,6 @@ def app(start_app, tmp_path_factory):
     return start_app(folder / "wedge")
 
 
-@pytest.fixture
-def at(app, page):
-    """Open a view: `at("maps") -> page`."""
-
-    def go(view):
-        page.goto(app.address)
-        page.wait_for_selector("body[data-stamp]:not([data-stamp=''])", state="attached")
-        page.click(f"[data-test=tab-{view}]")
-        return page
-
-    return go
-
-
 def stale(page, wanted):
     page.wait_for_selector(f"body[data-stale={wanted}]", state="attached")
 

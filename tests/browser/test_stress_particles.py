@@ -65,19 +65,6 @@ def app(start_app, results):
     return start_app(results)
 
 
-@pytest.fixture
-def at(app, page):
-    """Open a view: `at("stress") -> page`."""
-
-    def go(view):
-        page.goto(app.address)
-        page.wait_for_selector("body[data-stamp]:not([data-stamp=''])", state="attached")
-        page.click(f"[data-test=tab-{view}]")
-        return page
-
-    return go
-
-
 def find(page, name):
     return page.locator(f"[data-test={name}]")
 

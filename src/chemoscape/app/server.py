@@ -40,7 +40,7 @@ from chemoscape.app.answers import stack as stack_answers
 from chemoscape.app.asking import Asked, finite, whole
 from chemoscape.app.draft import StaleRevision
 from chemoscape.app.pictures import Picture
-from chemoscape.app.session import Session
+from chemoscape.app.session import NotYet, Session
 from chemoscape.console import log_defect
 from chemoscape.errors import ChemoscapeError, ChemoscapeWarning
 from chemoscape.results import none_if_not_finite
@@ -144,6 +144,8 @@ def _answer(state: Any, name: str, handler: Handler, asked: Asked) -> Response:
             heard = [str(one.message) for one in said if issubclass(one.category, Warning)]
     except StaleRevision as error:
         return _complaint(str(error), 409)
+    except NotYet as error:
+        return _complaint(str(error), 202)  # no error: the page asks again
     except ChemoscapeError as error:
         return _complaint(str(error), 400)
     except Exception as error:  # noqa: BLE001 - a defect is told to the page, its traceback logged

@@ -24,7 +24,11 @@ from chemoscape.recipe import Recipe, make_recipe
 from chemoscape.results import open_results
 
 #: How long an answer waits for the optical density that is made behind it, s.
-WAIT_S = 30.0
+WAIT_S = 0.5
+
+
+class NotYet(ResultsError):
+    """What was asked for is still being made; whoever asks again will get it."""
 
 
 class Session:
@@ -201,7 +205,7 @@ class Session:
 
     def density(self) -> xr.Dataset:
         """Optical density (energy, y, x) and its variance on the pixels of the results, aligned and
-        cropped as the run has done it.
+        cropped as the run has done it; `NotYet` while it is being made.
         """
         if self.has("/optical_density"):
             return self.node("/optical_density")
@@ -211,7 +215,7 @@ class Session:
         try:
             return self._density.result(WAIT_S)
         except TimeoutError:
-            raise ResultsError(
+            raise NotYet(
                 "the optical density is still being made", remedy="ask again in a while"
             ) from None
 

@@ -8,7 +8,11 @@ export class ApiError extends Error {
   }
 }
 
-async function send(name, body) {
+/** How often a question is asked again while its answer is being made, and how long between, ms. */
+const TIMES = 150;
+const PAUSE = 400;
+
+async function send(name, body, times = TIMES) {
   let reply;
   try {
     reply = await fetch(`/api/${name}`, {
@@ -20,7 +24,12 @@ async function send(name, body) {
   } catch {
     throw new ApiError("the program does not answer: was it ended, or the tunnel closed?", 0);
   }
-  if (reply.ok) return reply;
+  const later = reply.status === 202 || reply.status === 503; // being made; too many at once
+  if (later && times > 0) {
+    await new Promise((done) => { setTimeout(done, PAUSE); });
+    return send(name, body, times - 1);
+  }
+  if (reply.ok && !later) return reply;
   let sentence = `the program answers with status ${reply.status}`;
   try {
     sentence = (await reply.json()).error ?? sentence;

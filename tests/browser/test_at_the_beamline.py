@@ -74,8 +74,14 @@ def test_an_edit_is_undone_from_every_view(at, view):
 
 def test_warnings_are_counted_and_listed(app, page):
     said = ["optical density exceeds 2.2 in 3 % of the pixels", "a frame could not be aligned"]
-    job = {"state": "done", "step": "", "done": 1, "of": 1, "seconds": 1, "warnings": said}
-    page.route("**/api/run", lambda route: route.fulfill(json=job))
+
+    def warned(route):
+        reply = route.fetch()
+        table = reply.json()
+        table["summary"]["warnings"] = said
+        route.fulfill(response=reply, json=table)
+
+    page.route("**/api/results", warned)
     page.goto(app.address)
     counter = page.locator("[data-test=warnings]")
     counter.wait_for()

@@ -121,7 +121,9 @@ function showRun() {
 function showWarnings() {
   const counter = document.getElementById("warnings");
   const list = document.getElementById("warned");
-  const groups = [["Of the file", store.stack?.notes ?? []], ["Of the last run", store.job?.warnings ?? []]];
+  const failed = store.job?.state === "failed";
+  const run = (failed ? store.job.warnings : store.results?.summary?.warnings) ?? [];
+  const groups = [["Of the file", store.stack?.notes ?? []], [failed ? "Of the failed run" : "Of these results", run]];
   const count = groups.reduce((sum, [, texts]) => sum + texts.length, 0);
   counter.hidden = !count;
   counter.textContent = `⚠ ${count} warning${count === 1 ? "" : "s"}`;
@@ -216,7 +218,7 @@ on("recipe", () => {
   document.getElementById("undo").disabled = !store.recipe.can_undo;
   document.getElementById("redo").disabled = !store.recipe.can_redo;
 });
-on("results", () => { showBanner(); document.body.dataset.stamp = store.results?.stamp ?? ""; });
+on("results", () => { showBanner(); showWarnings(); document.body.dataset.stamp = store.results?.stamp ?? ""; });
 
 document.addEventListener("keydown", keys);
 document.getElementById("file").addEventListener("click", () => attempt(() => browse()));

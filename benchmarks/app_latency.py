@@ -93,7 +93,7 @@ def serving(path: Path) -> Iterator[str]:
     try:
         yield found[0]
     finally:
-        child.send_signal(signal.SIGINT)
+        child.send_signal(signal.SIGTERM)
         child.communicate()
 
 

@@ -76,10 +76,14 @@ def while_served(act, number=signal.SIGINT, **options):
         seen["thread"] = threading.Thread(target=other, args=(address,))
         seen["thread"].start()
 
-    handler = signal.getsignal(number)
-    serve(announce=announce, **options)
-    seen["thread"].join()
-    assert signal.getsignal(number) is handler
+    usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+    before = signal.signal(number, usual)  # nohup and some shells ignore signals
+    try:
+        serve(announce=announce, **options)
+        seen["thread"].join()
+        assert signal.getsignal(number) == usual
+    finally:
+        signal.signal(number, before)
     assert "value" in seen, "see the thread's own traceback"
     return seen
 
@@ -87,7 +91,11 @@ def while_served(act, number=signal.SIGINT, **options):
 def test_the_command_prints_the_address_serves_and_ends_with_ctrl_c(empty):
     command = [sys.executable, "-W", "error", "-m", "chemoscape", "app", "--no-browser"]
     with subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as run:
         first = run.stderr.readline()
         address = re.fullmatch(

@@ -55,9 +55,9 @@ class Running:
         self.said.extend(self.process.stderr)
 
     def end(self):
-        """Ctrl-C; the exit status."""
+        """SIGTERM, which nothing that starts the tests may have told to ignore; the exit status."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(signal.SIGTERM)
         status = self.process.wait()
         self.reader.join()
         self.process.stderr.close()

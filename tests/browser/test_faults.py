@@ -69,8 +69,12 @@ class At:
         return found[0]
 
     def ended(self, state):
+        """Wait until the run has, for the program first: the page may still show the one before."""
+        end = time.monotonic() + LONG_S
+        while self.ask("run")["state"] != state or runs_of(self.running.process.pid):
+            assert time.monotonic() < end, self.said()
+            self.page.wait_for_timeout(50)
         self.wait(f"document.body.dataset.run === {json.dumps(state)}")
-        assert not runs_of(self.running.process.pid)
 
 
 def runs_of(parent):

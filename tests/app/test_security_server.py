@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import logging
 import re
@@ -229,14 +230,18 @@ def test_a_connection_that_says_nothing_is_closed(running, monkeypatch, begun):
     with socket.create_connection(("127.0.0.1", running.port), timeout=30) as link:
         if begun == b"FIRST":
             link.sendall(head)
-            assert b"the page" in link.recv(65536)
+            said = b""
+            while b"the page" not in said:  # it may come in pieces
+                said += (piece := link.recv(65536))
+                assert piece
             begun = head[:20]
-        link.sendall(begun)
-        for _ in range(4):  # drop by drop
-            if begun:
-                threading.Event().wait(0.05)
-                link.sendall(b"x")
-        assert link.recv(65536) == b""
+        with contextlib.suppress(ConnectionError):  # on a busy machine it is closed before
+            link.sendall(begun)
+            for _ in range(4):  # drop by drop
+                if begun:
+                    threading.Event().wait(0.05)
+                    link.sendall(b"x")
+            assert link.recv(65536) == b""
 
 
 def test_a_slow_answer_is_waited_for(running, monkeypatch):

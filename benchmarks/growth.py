@@ -12,11 +12,13 @@ from measure import best, free_bytes, heading, note, row
 import chemoscape as cs
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
+#: Fewer than elsewhere, so that ten million pixels fit into a common machine's memory.
+ENERGIES = 60
 #: Float32 stacks in memory at once: counts, density, variance, what a step has beside, some room.
 STACKS = 4.5
 
 
-def growth(largest: int, n_energy: int, figure: Path | None = None) -> None:
+def growth(largest: int, n_energy: int = ENERGIES, figure: Path | None = None) -> None:
     """Optical density, NNLS and principal components, microseconds per pixel."""
     heading(f"cost against pixels, {n_energy} energies", memory=False)
     library = cs.open_library("lixv2o5-model")

@@ -43,7 +43,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--energies", type=int, default=250)
     parser.add_argument("--side", type=int, default=512, help="of the frames to register")
     parser.add_argument(
-        "--largest", type=int, default=1_000_000, help="pixels up to which the cost is followed"
+        "--largest", type=int, default=10_000_000, help="pixels up to which the cost is followed"
     )
     parser.add_argument("--figure", type=Path, help="draws the cost against pixels, .svg or .png")
     parser.add_argument(
@@ -78,7 +78,7 @@ PARTS: dict[str, Part] = {
     "density": density_and_decomposition,
     "decomposition": density_and_decomposition,
     "factorisation": lambda chosen, folder: factorisation(),
-    "growth": lambda chosen, folder: growth(chosen.largest, chosen.energies, chosen.figure),
+    "growth": lambda chosen, folder: growth(chosen.largest, figure=chosen.figure),
     "drift": lambda chosen, folder: drift(chosen.energies, chosen.side, folder),
     "job": lambda chosen, folder: main_job(chosen.pixels, chosen.energies),
     "large": lambda chosen, folder: large(min(chosen.gigabytes, 20.0), chosen.energies, folder),

@@ -10,7 +10,7 @@ EXTRAS  ?= dev,docs,segment
 NO_BROWSER = --ignore=tests/browser
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-app lint types docs check fuzz bench bench-app bench-peers format lock \
+.PHONY: help demo test test-app validation lint types docs check fuzz bench bench-app bench-peers format lock \
         test-lowest test-latest clean
 
 help:  ## list the targets
@@ -24,6 +24,13 @@ test: $(VENV)/.dev  ## all tests but those in a browser, warnings as errors
 
 test-app: $(VENV)/.dev  ## the app from end to end, in headless Chromium
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -W error tests/browser
+
+validation: $(VENV)/.dev  ## what the tests measure beside what is asked for, into the docs
+	rm -rf .truths
+	CHEMOSCAPE_TRUTHS=.truths OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup \
+	  -W error tests/validation tests/real
+	$(BIN)/python tests/validation/truth_table.py .truths docs/validation-table.md
+	rm -rf .truths
 
 lint: $(VENV)/.dev  ## style of code and docstrings
 	$(BIN)/ruff check .

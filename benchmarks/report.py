@@ -96,31 +96,37 @@ def _listed(releases: dict[str, str]) -> str:
 
 
 def _summary(sections: list[Section]) -> str:
-    """How many aims were met, and which were not."""
-    rows = [line for section in sections for line in section.lines if isinstance(line, Row)]
-    aims, missed = sum(row.verdicts for row in rows), sum(row.missed for row in rows)
-    broken = sum(str(line).startswith("FAILED") for one in sections for line in one.lines)
-    failures = f"; {broken} could not be measured" if broken else ""
-    text = [f"**{aims - missed} of {aims} aims met{failures}.**"]
-    for section in sections:
-        text += [
-            _cell(f"- missed: {section.title}: {line.what.strip()}: {_misses(line)}")
-            for line in section.lines
-            if isinstance(line, Row) and line.missed
-        ]
-        text += [f"- {line}" for line in section.lines if str(line).startswith("FAILED")]
-    return "\n".join([text[0], "", *text[1:]]) if len(text) > 1 else text[0]
+    """How many aims were met, and every one of them beside what was measured."""
+    rows = [
+        (section.title, line)
+        for section in sections
+        for line in section.lines
+        if isinstance(line, Row)
+    ]
+    aims = [_line([title, row.what.strip(), *cells]) for title, row in rows for cells in _aims(row)]
+    missed = sum(row.missed for _, row in rows)
+    broken = [line for one in sections for line in one.lines if str(line).startswith("FAILED")]
+    failures = f"; {len(broken)} could not be measured" if broken else ""
+    text = [f"**{len(aims) - missed} of {len(aims)} aims met{failures}.**"]
+    if aims:
+        head = ["part", "work", "measured", "aim", ""]
+        text.append("\n".join([_line(head), _line(["---"] * len(head)), *aims]))
+    return "\n\n".join([*text, *(f"- {line}" for line in broken)])
 
 
-def _misses(row: Row) -> str:
-    """Measured and aimed at, of the aims that a row missed."""
-    parts = []
-    if "MISSED" in row.target:
-        measured = row.ratio or f"{row.seconds:.3g} s"
-        parts.append(f"{measured}, aim {row.target.removesuffix(' MISSED')}")
-    if "MISSED" in row.memory:
-        parts.append(f"memory {row.memory.removesuffix(' MISSED')}")
-    return "; ".join(parts)
+def _aims(row: Row) -> list[list[str]]:
+    """Measured, aim and verdict for each aim of a row: its time, and its memory."""
+    measured = row.ratio or f"{row.seconds:.3g} s"
+    found = []
+    if row.target:
+        aim, _, verdict = row.target.rpartition(" ")
+        found.append([measured, aim, verdict])
+    for sign in ("<=", ">="):
+        used, known, rest = row.memory.partition(f" {sign} ")
+        if known:
+            aim, verdict = rest.split()[:2]
+            found.append([f"memory {used}", f"{sign} {aim}", verdict])
+    return found
 
 
 def _section(section: Section) -> str:

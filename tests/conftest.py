@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from hypothesis import settings
+from truth_table import Reach, reach_of
 
 from chemoscape import simulate
 
@@ -31,6 +32,12 @@ def data_folder() -> Path:
             f"no real data at {folder}: set CHEMOSCAPE_DATA to the folder described in docs/data.md"
         )
     return folder
+
+
+@pytest.fixture
+def reach(request) -> Reach:
+    """Asserts what was measured, and puts it on the validation page (`make validation`)."""
+    return reach_of(request.node.nodeid.partition("[")[0].removeprefix("tests/"))
 
 
 @pytest.fixture(scope="session")

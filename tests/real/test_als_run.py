@@ -39,7 +39,7 @@ def result(als, als_library, tmp_path_factory):
     return cs.run(recipe(als, als_library), output=folder), folder
 
 
-def test_known_fraction_with_the_shift_held(als, als_library):
+def test_known_fraction_with_the_shift_held(als, als_library, reach):
     held = recipe(
         als,
         als_library,
@@ -51,10 +51,15 @@ def test_known_fraction_with_the_shift_held(als, als_library):
         },
     )
     summary = summary_of(cs.run(held))
-    assert summary.composition.mean_mass_weighted == pytest.approx(KNOWN_FRACTION, abs=0.02)
+    found = summary.composition.mean_mass_weighted
+    assert found == pytest.approx(KNOWN_FRACTION, abs=0.02)
+    what = "Fe(II) fraction by mass, known 0.254, shift held, non-negative"
+    reach("ALS Fe 2p stack", what, found, within=(0.234, 0.274))
+    slope = summary.calibration.composition_per_eV
+    reach("ALS Fe 2p stack", "d(fraction)/d(eV), reported", slope, within=(-1.0, 1.0))
 
 
-def test_published_numbers_to_the_digit(als, als_library):
+def test_published_numbers_to_the_digit(als, als_library, reach):
     """Unconstrained least squares on the naive optical density, total weight above 0.25."""
     stack = cs.open_stack(als / "71214078.hdr")
     energy, i0 = np.loadtxt(als / "i0.xsp", unpack=True)
@@ -68,12 +73,13 @@ def test_published_numbers_to_the_digit(als, als_library):
     inside = reduced + oxidised > 0.25
     assert inside.sum() == 2786
     fraction = reduced[inside] / (reduced + oxidised)[inside]
-    assert reduced[inside].sum() / (reduced + oxidised)[inside].sum() == pytest.approx(
-        0.254, abs=5e-4
-    )
+    by_mass = reduced[inside].sum() / (reduced + oxidised)[inside].sum()
+    case = "ALS Fe 2p stack"
+    reach(case, "Fe(II) fraction by mass, least squares", by_mass, within=(0.2535, 0.2545))
+    median = np.median(maps.residual.values[inside])
+    reach(case, "median residual, known 0.0532", median, within=(0.05315, 0.05325))
     assert fraction.mean() == pytest.approx(0.279, abs=5e-4)
     assert np.median(fraction) == pytest.approx(0.177, abs=5e-4)
-    assert np.median(maps.residual.values[inside]) == pytest.approx(0.0532, abs=5e-5)
     np.testing.assert_allclose(stack.energy, energy, atol=1e-3)
 
 
@@ -83,14 +89,15 @@ def test_units_are_brought_together_and_said(result):
     assert any("0.433" in warning for warning in summary.warnings)
 
 
-def test_fitted_shift(result):
+def test_fitted_shift(result, reach):
     summary = summary_of(result[0])
-    assert abs(summary.energy_shift_eV.value) <= 0.01
+    shift = abs(summary.energy_shift_eV.value)
+    reach("ALS Fe 2p stack", "fitted shift (eV), known 0", shift, most=0.01)
     assert summary.composition.mean_mass_weighted == pytest.approx(KNOWN_FRACTION, abs=0.03)
 
 
 @pytest.mark.parametrize("injected", [-0.4, 0.4])
-def test_an_injected_shift_is_recovered(als, als_library, injected):
+def test_an_injected_shift_is_recovered(als, als_library, injected, reach):
     """Move the library's energies: the fitted shift follows, and the fraction stays."""
     library = cs.open_library(als_library)
     moved = replace(
@@ -107,12 +114,14 @@ def test_an_injected_shift_is_recovered(als, als_library, injected):
         straight = cs.deconvolve(od, library, weights="uniform")
         other = cs.deconvolve(od, moved, weights="uniform")
     difference = other.attrs["energy_shift_eV"] - straight.attrs["energy_shift_eV"]
-    assert difference == pytest.approx(injected, abs=0.005)
+    case, off = "ALS Fe 2p stack", abs(difference - injected)
+    reach(case, "injected ±0.4 eV: error of the difference of shifts (eV)", off, most=0.005)
     fractions = [
         cs.composition(maps, lib).attrs["mean_mass_weighted"]
         for maps, lib in ((straight, library), (other, moved))
     ]
-    assert fractions[1] == pytest.approx(fractions[0], abs=0.003)
+    apart = abs(fractions[1] - fractions[0])
+    reach(case, "injected ±0.4 eV: difference of fractions", apart, most=0.003)
 
 
 def test_every_file_is_there(result):

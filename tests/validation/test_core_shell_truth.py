@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 import pytest
 import xarray as xr
+from truth_table import Reach
 
 import chemoscape as cs
 from chemoscape.errors import ChemoscapeWarning
@@ -55,7 +56,7 @@ def rms(error: np.ndarray) -> float:
 
 @pytest.mark.parametrize("weights", ["variance", "uniform"])
 @pytest.mark.parametrize("count", ["two", "six"])
-def test_without_noise_the_composition_is_exact(count: str, weights: str) -> None:
+def test_without_noise_the_composition_is_exact(count: str, weights: str, reach: Reach) -> None:
     truth, library = core_shell(), standards(count)
     maps = cs.deconvolve(density(truth), library, energy_shift="fit", weights=weights)
     comp = cs.composition(maps, library)
@@ -63,7 +64,8 @@ def test_without_noise_the_composition_is_exact(count: str, weights: str) -> Non
     error = (comp["composition"] - truth.composition).values[kept]
     assert kept[truth.thickness.values >= 0.25].all()
     assert not kept[truth.labels.values < 0].any()
-    assert np.abs(error).max() <= 0.001
+    case = "core-shell particle, no noise"
+    reach(case, f"largest error of composition, {count} standards", np.abs(error).max(), most=0.001)
     assert abs(maps.attrs["energy_shift_eV"]) <= 0.001
 
 
@@ -79,7 +81,7 @@ def test_without_noise_the_composition_is_exact(count: str, weights: str) -> Non
     ],
 )
 def test_one_per_cent_of_noise(
-    count: str, core: str, shell: str, of_bound: float, where_thick: float
+    count: str, core: str, shell: str, of_bound: float, where_thick: float, reach: Reach
 ) -> None:
     """Against the smallest error that any unbiased estimate can have, in the same pixels."""
     library = standards(count, core, shell)
@@ -87,12 +89,16 @@ def test_one_per_cent_of_noise(
         truth = core_shell(core=core, shell=shell, od_noise=0.01, seed=seed)
         comp = found(density(truth), library, 0.0)[1]
         bound = cramer_rao_composition_sd(truth, library).values[truth.thickness.values >= 0.25]
-        assert rms(errors(comp, truth, 0.25)) <= of_bound * rms(bound)
-        assert rms(errors(comp, truth, 0.9)) <= where_thick
+        beside = rms(errors(comp, truth, 0.25)) / rms(bound)
+        thick = rms(errors(comp, truth, 0.9))
+        case = "core-shell particle, noise of 1 % of the peak"
+        pair = f"{count} standards" + (", epsilon and delta" if DELTA in (core, shell) else "")
+        reach(case, f"rms error over Cramér-Rao bound, {pair}", beside, most=of_bound)
+        reach(case, f"rms error where t ≥ 0.9, {pair}", thick, most=where_thick)
 
 
 @pytest.mark.parametrize("count", ["two", "six"])
-def test_means_over_core_mixture_and_shell(count: str) -> None:
+def test_means_over_core_mixture_and_shell(count: str, reach: Reach) -> None:
     """Composition of the mean spectra, which is what the clustered route fits."""
     library = standards(count)
     for seed in SEEDS:
@@ -110,17 +116,20 @@ def test_means_over_core_mixture_and_shell(count: str) -> None:
         sample = xr.DataArray(np.ones((1, 3), bool), dims=("y", "x"), coords=axes)
         maps = cs.deconvolve(stack, library, energy_shift=0.0, mask=sample)
         x = cs.composition(maps, library, mask=sample)["composition"].values[0]
-        np.testing.assert_allclose(x, [truth.composition.values[k][0] for k in where], atol=0.003)
+        error = np.abs(x - [truth.composition.values[k][0] for k in where]).max()
+        case = "core-shell particle, noise of 1 % of the peak"
+        reach(case, f"largest error of the parts' means, {count} standards", error, most=0.003)
 
 
 @pytest.mark.parametrize("count", ["two", "six"])
-def test_miscalibration_by_0_4_eV_is_named(count: str) -> None:
+def test_miscalibration_by_0_4_eV_is_named(count: str, reach: Reach) -> None:
     """The paper's Figure S10: a calibration held where it is not."""
     truth = core_shell(od_noise=0.01, energy_shift_eV=-0.4, seed=SEEDS[0])
     with pytest.warns(ChemoscapeWarning) as said:
         maps = cs.deconvolve(density(truth), standards(count), energy_shift=0.0, weights="uniform")
     named = [str(one.message) for one in said if "energy calibration" in str(one.message)]
-    assert len(named) == 1
+    case = "energy axis off by -0.4 eV"
+    reach(case, "warnings that name the cause, calibration held", len(named), within=(1, 1))
     assert "its own spectra say -0.4" in named[0]
     assert "not valid" in named[0]
     wrong = errors(cs.composition(maps, standards(count)), truth, 0.25)
@@ -128,16 +137,19 @@ def test_miscalibration_by_0_4_eV_is_named(count: str) -> None:
 
 
 @pytest.mark.parametrize("count", ["two", "six"])
-def test_the_shift_is_fitted(count: str) -> None:
+def test_the_shift_is_fitted(count: str, reach: Reach) -> None:
     """Six standards: rms over mass, as the smallest error of single pixels is 0.030 there."""
     library = standards(count)
     for seed in SEEDS:
         truth = core_shell(od_noise=0.01, energy_shift_eV=-0.4, seed=seed)
         maps, comp = found(density(truth), library, "fit")
-        assert maps.attrs["energy_shift_eV"] == pytest.approx(-0.4, abs=0.01)
+        case = "energy axis off by -0.4 eV"
+        off = abs(maps.attrs["energy_shift_eV"] + 0.4)
+        reach(case, f"error of the fitted shift (eV), {count} standards", off, most=0.01)
         error = errors(comp, truth, 0.25)
         mass = truth.thickness.values[truth.thickness.values >= 0.25]
-        assert np.sqrt(np.average(error**2, weights=mass)) <= 0.02
+        by_mass = np.sqrt(np.average(error**2, weights=mass))
+        reach(case, f"rms error of composition over mass, {count} standards", by_mass, most=0.02)
         assert rms(errors(comp, truth, 0.5)) <= 0.02
-        if count == "two":
-            assert rms(error) <= 0.02
+        most = 0.02 if count == "two" else 0.035  # six: 0.030 is the bound itself
+        reach(case, f"rms error of pixels with t ≥ 0.25, {count}", rms(error), most=most, aim=0.02)

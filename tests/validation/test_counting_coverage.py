@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from truth_table import Reach
 
 import chemoscape as cs
 from chemoscape.errors import ChemoscapeWarning
@@ -52,14 +53,21 @@ def coverage(low: float, high: float, composition: float) -> dict[str, float]:
 
 @pytest.mark.parametrize("count", ["two", "six"])
 @pytest.mark.parametrize(("low", "high", "composition"), [(0.1, 0.45, 0.345), (0.45, 0.9, 0.6)])
-def test_mixed_pixels(low: float, high: float, composition: float, count: str) -> None:
-    assert 0.64 <= coverage(low, high, composition)[count] <= 0.72
+def test_mixed_pixels(
+    low: float, high: float, composition: float, count: str, reach: Reach
+) -> None:
+    share = coverage(low, high, composition)[count]
+    what = f"68 % intervals of mixed pixels cover, {count} standards"
+    reach("counting errors", what, share, within=(0.64, 0.72))
 
 
 @pytest.mark.parametrize(
     ("low", "high", "pure", "count"),
     [(0.1, 0.45, 0.1, "two"), (0.0, 0.9, 0.0, "two"), (0.0, 0.9, 0.0, "six")],
 )
-def test_pure_pixels_at_a_bound(low: float, high: float, pure: float, count: str) -> None:
+def test_pure_pixels_at_a_bound(
+    low: float, high: float, pure: float, count: str, reach: Reach
+) -> None:
     """One-sided errors: their intervals cover more."""
-    assert 0.64 <= coverage(low, high, pure)[count] <= 0.88
+    what = f"68 % intervals of pure pixels cover, {count} standards"
+    reach("counting errors", what, coverage(low, high, pure)[count], within=(0.64, 0.88))

@@ -48,18 +48,19 @@ def chain(frames):
 
 
 @pytest.mark.parametrize("counts", [100, 400, 1000])
-def test_error_with_jumps_beside_the_bound_and_a_chain(counts):
+def test_error_with_jumps_beside_the_bound_and_a_chain(counts, reach):
     errors, ratios, chained = [], [], []
     for seed in range(700, 708):
         made = phantom(seed, counts=counts, ramp_px=6.0, jumps="random")
         errors.append(made.rms_px(measure_drift(made.stack).shifts))
         ratios.append(errors[-1] / made.bound_px)
         chained.append(made.rms_px(chain(made.stack.values)) / made.bound_px)
-    assert np.median(ratios) <= 2.5
+    beside = f"median rms over Cramér-Rao bound, {counts} counts, 8 seeds"
+    reach("drift", beside, np.median(ratios), most=2.5, aim=3.0)
     assert max(ratios) <= 4.5
     assert np.median(chained) >= 2 * np.median(ratios)
     if counts == 400:
-        assert np.median(errors) <= 0.09
+        reach("drift", "median rms (pixels), 400 counts", np.median(errors), most=0.09)
         assert max(errors) <= 0.15
 
 

@@ -68,7 +68,7 @@ def rms(values):
 
 
 @pytest.mark.parametrize("name", NUISANCES)
-def test_chosen_energies_beat_the_features_and_the_scan(name, film):
+def test_chosen_energies_beat_the_features_and_the_scan(name, film, reach):
     """Two to five energies, even and best shares, for an error of 0.02: at equal absorbed dose the
     features err at least 1.5 times as much, and every prediction is met within 10 %.
     """
@@ -82,28 +82,33 @@ def test_chosen_energies_beat_the_features_and_the_scan(name, film):
             plan = needed(film, found.energies, WANTED, shares=shares, **same)
             assert plan.rms == pytest.approx(WANTED, rel=1e-3)
             error, sample = measured(plan, seed=31_000 + n)
-            assert rms(error) == pytest.approx(plan.rms, rel=0.1)
+            observed = rms(error) / plan.rms
+            what = "observed over predicted error, 20,000 pixels"
+            reach("few energies", what, observed, within=(0.9, 1.1))
             for k, sd in enumerate(plan.sd):  # every composition, not only their mean
                 assert rms(error[sample == k]) == pytest.approx(sd, rel=0.1)
             assert abs(error.mean()) < 0.2 * WANTED  # curvature of the spectra
         features = predict(film, FEATURES, absorbed_eV=plan.absorbed_eV, **same)
         assert features.dose_MGy == pytest.approx(plan.dose_MGy)
         of_features, _ = measured(features, seed=32_000 + n)
-        assert rms(of_features) >= 1.5 * rms(error)
+        gain = rms(of_features) / rms(error)
+        what = "error at d_xy, d_xz/yz features and 555 eV over that of the choice, same dose"
+        reach("few energies", what, gain, least=1.5)
     scan = predict(film, film.scan(), absorbed_eV=plan.absorbed_eV, **same)
     of_scan, _ = measured(scan, seed=33_000, n=2_000)
     assert rms(of_scan) == pytest.approx(scan.rms, rel=0.1)
     assert rms(of_scan) > 1.2 * rms(error)
 
 
-def test_the_gain_over_the_best_features_is_told_as_it_is(film):
+def test_the_gain_over_the_best_features_is_told_as_it_is(film, reach):
     """Peaks are good energies: against the best two of them the gain is real, but below 1.5."""
     plan = choose_for(film, 3, WANTED, efficiency=0.5, **GRID)
     best = next(one for name, one in plan.compared.items() if name.startswith("features"))
     chosen, _ = measured(plan, seed=34_000)
     peaks, _ = measured(best, seed=34_001)
     assert rms(peaks) == pytest.approx(best.rms, rel=0.1)
-    assert 1.1 < rms(peaks) / rms(chosen) < 1.5
+    what = "error at the library's own two highest L3 maxima over that of the choice"
+    reach("few energies", what, rms(peaks) / rms(chosen), least=1.1, aim=1.5)
 
 
 def test_sources_are_the_ones_that_were_simulated(film):

@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from scipy.special import voigt_profile
+from truth_table import Reach
 
 from chemoscape.standards import model
 from chemoscape.standards.atomic import mass_absorption
@@ -65,24 +66,27 @@ def covered(errors: np.ndarray, sds: np.ndarray) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("phase", PHASES, ids=NAMES)
-def test_shipped_films(phase: int) -> None:
+def test_shipped_films(phase: int, reach: Reach) -> None:
     """Clean: within 0.1 % (3 % is asked for). Slopes of 0.02: 12 %, as closed form and prototype.
 
     The step of a 50 nm film is 0.311, the slope adds 0.02 · 48 / 26 = 0.037 to it.
     """
     standard = open_library("lixv2o5-model").standards[phase]
     od = areal_mass(phase) * np.interp(ENERGY, standard.energy, standard.spectrum)
-    assert abs(error(od, phase)) < 0.001
+    reach("mass scale", "error of thickness, clean", abs(error(od, phase)), most=0.001, aim=0.03)
     assert error(od + 0.05, phase) == pytest.approx(error(od, phase), abs=1e-9)
     scale = fit_mass_scale(ENERGY, od, standard.formula)
     for sign in (-1, 1):
         off = error(od + sign * 0.02 * LINE, phase)
-        assert 0.11 < sign * off < 0.12
-        assert abs(off) < 1.01 * scale.uncertainty
+        assert sign * off > 0.11
+        what = "error of thickness, ±0.02 of slope over 508 to 560 eV"
+        reach("mass scale", what, abs(off), most=0.12, aim=0.11)
+        what = "that error over the stated uncertainty"
+        reach("mass scale", what, abs(off) / scale.uncertainty, most=1.01, aim=1.0)
 
 
 @pytest.mark.parametrize("phase", PHASES, ids=NAMES)
-def test_shipped_films_over_the_whole_range(phase: int) -> None:
+def test_shipped_films_over_the_whole_range(phase: int, reach: Reach) -> None:
     """All energies of the files, 500 to 570 eV, with the windows the library was scaled in: the
     same ±0.02 is a gentler slope, and stays within 11 %.
     """
@@ -92,7 +96,11 @@ def test_shipped_films_over_the_whole_range(phase: int) -> None:
         for sign, limit in ((0, clean), (-1, bent), (1, bent)):
             od = areal_mass(phase) * standard.spectrum + sign * 0.02 * line
             found = fit_mass_scale(standard.energy, od, standard.formula, windows=windows)
-            assert abs(found.areal_mass / areal_mass(phase) - 1) < limit
+            off = abs(found.areal_mass / areal_mass(phase) - 1)
+            assert off < limit
+            if sign and windows is not None:
+                what = "error of thickness, ±0.02 of slope over 500 to 570 eV"
+                reach("mass scale", what, off, most=0.09, aim=0.11)
 
 
 @pytest.mark.parametrize("phase", PHASES, ids=NAMES)

@@ -28,20 +28,20 @@ def with_i0_error(od: xr.Dataset, seed: int) -> xr.Dataset:
 
 
 @pytest.mark.parametrize("noise", NOISE)
-def test_two_phases_are_two_components(noise, density_of):
+def test_two_phases_are_two_components(noise, density_of, reach):
     """By the scaled Marchenko-Pastur law and the indicator function; no false alarm of I0."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", ChemoscapeWarning)
         for seed in SEEDS:
             pcs = principal_components(density_of(simulate.core_shell(seed=seed, **NOISE[noise])))
-            assert pcs.attrs["rank_mp"] == 2
-            assert pcs.attrs["rank_ind"] == 2
+            for name, key in (("Marchenko-Pastur", "rank_mp"), ("indicator", "rank_ind")):
+                reach("rank", f"{name}, {noise}", pcs.attrs[key], within=(2, 2))
             assert pcs.attrs["common_component"] == 0
             assert pcs.attrs["noise_level"] == pytest.approx(1.0, abs=0.01)
 
 
 @pytest.mark.parametrize("noise", NOISE)
-def test_an_error_of_i0_is_a_third_that_has_a_name(noise, density_of):
+def test_an_error_of_i0_is_a_third_that_has_a_name(noise, density_of, reach):
     """Two or three components; where there are three, the third is said to be I0."""
     found = []
     for seed in SEEDS:
@@ -49,8 +49,9 @@ def test_an_error_of_i0_is_a_third_that_has_a_name(noise, density_of):
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             pcs = principal_components(od)
-        assert pcs.attrs["rank_mp"] in (2, 3)
-        assert pcs.attrs["rank_ind"] in (2, 3)
+        for name, key in (("Marchenko-Pastur", "rank_mp"), ("indicator", "rank_ind")):
+            what = f"{name}, I0 wrong by 0.5 %, the third named"
+            reach("rank", what, pcs.attrs[key], within=(2, 3))
         named = pcs.attrs["common_component"]
         assert named == (3 if pcs.attrs["rank_mp"] == 3 else 0)
         assert [str(one.message).startswith("component 3") for one in said] == [True] * (named > 0)

@@ -23,16 +23,19 @@ def scores():
 
 
 @pytest.mark.parametrize("condition", ["40 nm", "80 nm", "low counts"])
-def test_floors_of_a_release(scores, condition):
+def test_floors_of_a_release(scores, condition, reach):
     got = scores.conditions[condition]
-    assert got.ap50 >= 0.70
-    assert got.ap >= 0.40
-    assert got.pq >= 0.55
+    case = "particles found by the network"
+    reach(case, f"AP50, {condition}, 10 images", got.ap50, least=0.70)
+    reach(case, f"AP, {condition}, 10 images", got.ap, least=0.40)
+    reach(case, f"PQ, {condition}, 10 images", got.pq, least=0.55)
 
 
-def test_goals_on_all_images_together(scores):
-    assert scores.pooled.ap50 >= 0.80
-    assert scores.pooled.pq >= 0.65
+def test_goals_on_all_images_together(scores, reach):
+    case = "particles found by the network"
+    reach(case, "AP50, all 30 held-out images", scores.pooled.ap50, least=0.80, aim=0.85)
+    reach(case, "AP, all 30 held-out images", scores.pooled.ap, least=0.40, aim=0.55)
+    reach(case, "PQ, all 30 held-out images", scores.pooled.pq, least=0.65, aim=0.68)
     assert abs(scores.pooled.area_error) <= 0.05
 
 
